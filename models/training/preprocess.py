@@ -1,0 +1,79 @@
+"""From a picture file to the tensor that the classifier reads.
+
+This is the reference of the manifest's `preprocessing` block: validation, testing and the fixtures of the Rust tests use
+it. The order is decode, EXIF orientation, values 0..1, grey, centre square, resize, percentile stretch, mean and standard
+deviation, NCHW.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+SIDE = 224
+"""Width and height of the network's input, in pixels."""
+
+STRETCH = (1.0, 99.0)
+"""Percentiles of the resized picture that become 0 and 1."""
+
+FLATTEST = 1.0 / 255.0
+"""A picture whose percentiles lie closer than one 8-bit step is left as it is: there is nothing to stretch."""
+
+MEAN = 127.0 / 255.0
+STD = 128.0 / 255.0
+"""EfficientNet-Lite was trained on (x - 127) / 128, x in 0..255 (tensorflow/tpu, efficientnet/lite)."""
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float64)
+"""Rec. 601 weights of red, green and blue, as Pillow's mode "L" has them; here without its rounding."""
+
+
+def load_grey(path: str | Path) -> np.ndarray:
+    """Decodes a picture, upright, as grey values 0..1 (f32, rows x columns). Alpha is dropped, not composited."""
+    with Image.open(path) as picture:
+        picture = ImageOps.exif_transpose(picture)
+        if picture.mode == "1" or picture.mode == "LA":
+            picture = picture.convert("L")
+        elif picture.mode in ("P", "RGBA", "CMYK", "YCbCr"):
+            picture = picture.convert("RGB")
+        values = np.asarray(picture)
+    depth = 255.0 if values.dtype == np.uint8 else 65535.0
+    if values.ndim == 3:
+        values = values.astype(np.float64) @ LUMA
+    return (values.astype(np.float64) / depth).astype(np.float32)
+
+
+def centre_square(grey: np.ndarray) -> np.ndarray:
+    """The largest square about the centre; an odd remainder leaves one pixel more on the right or the bottom."""
+    height, width = grey.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return grey[top : top + side, left : left + side]
+
+
+def resize(grey: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Resizes with Pillow's BILINEAR on floats: a triangle filter that widens with the reduction (antialiased)."""
+    picture = Image.fromarray(np.ascontiguousarray(grey, dtype=np.float32))
+    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
+
+
+def stretch(grey: np.ndarray, low: float = STRETCH[0], high: float = STRETCH[1]) -> np.ndarray:
+    """Maps the two percentiles (numpy's linear interpolation between ranks) to 0 and 1 and clamps."""
+    floor, ceiling = np.percentile(grey, [low, high])
+    if ceiling - floor < FLATTEST:
+        return grey
+    return np.clip((grey - floor) / (ceiling - floor), 0.0, 1.0).astype(np.float32)
+
+
+def normalise(grey: np.ndarray) -> np.ndarray:
+    """Values 0..1 as three equal channels, 3 x rows x columns, in the range of the pretrained network (about -1..1)."""
+    return np.repeat(((grey - MEAN) / STD).astype(np.float32)[None], 3, axis=0)
+
+
+def seen(path: str | Path) -> np.ndarray:
+    """What the network sees of a picture: SIDE x SIDE grey values 0..1 after crop, resize and stretch."""
+    return stretch(resize(centre_square(load_grey(path))))
+
+
+def preprocess(path: str | Path) -> np.ndarray:
+    """The input tensor of one picture, 3 x SIDE x SIDE, f32."""
+    return normalise(seen(path))
