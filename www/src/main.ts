@@ -1,0 +1,43 @@
+/** The page: one session, and views that follow it. */
+import { openDoors } from './intake.ts';
+import { offerSamples } from './samples.ts';
+import { Session } from './session.ts';
+import { ChoicesView } from './view/choices.ts';
+import { ExportsView } from './view/exports.ts';
+import { LookView } from './view/look.ts';
+import { ModelView } from './view/model.ts';
+import { ProblemsView } from './view/problems.ts';
+import { ProgressView } from './view/progress.ts';
+import { ScoresView } from './view/scores.ts';
+import { SeenView } from './view/seen.ts';
+import { StageView } from './view/stage.ts';
+import { TrayView } from './view/tray.ts';
+
+const session = new Session({ colormap: 'inferno', opacity: 0.4 }, () => {
+  for (const view of views) view.update(session);
+});
+
+const views: { update(session: Session): void }[] = [
+  new ModelView(),
+  new ProgressView(session),
+  new ProblemsView(session),
+  new TrayView(session),
+  new StageView(),
+  new ScoresView(session),
+  new ChoicesView(session),
+  new LookView(session),
+  new SeenView(),
+  new ExportsView(session),
+];
+
+window.gradlens = { report: () => session.report() };
+openDoors(session);
+void offerSamples(session);
+
+const models = new URL('./models/covid-xray/', document.baseURI);
+void session.loadModel({
+  kind: 'shipped',
+  name: 'covid-xray',
+  model: new URL('model.onnx', models).href,
+  manifest: new URL('manifest.json', models).href,
+});

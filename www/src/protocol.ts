@@ -1,0 +1,73 @@
+/** Messages between the page and its worker. Each request has an id, each answer names the request it answers. */
+import type {
+  Catalogue,
+  ExplainOptions,
+  Explanation,
+  ModelDescription,
+  OpenedPicture,
+} from './types.ts';
+
+/** A picture under a key that the page made up; the bytes are read by the worker when it needs them. */
+export interface PictureFile {
+  key: number;
+  file: File;
+}
+
+export type ModelSource =
+  | { kind: 'shipped'; name: string; model: string; manifest: string }
+  | { kind: 'files'; model: File; manifest: File | null };
+
+export interface Look {
+  colormap: string;
+  opacity: number;
+}
+
+export type Pixels = Uint8ClampedArray<ArrayBuffer>;
+
+/** What each kind of request carries and what it is answered with. */
+export interface Exchange {
+  load: {
+    request: { source: ModelSource };
+    answer: { model: ModelDescription; catalogue: Catalogue; version: string; sources: string };
+  };
+  score: {
+    request: { picture: PictureFile };
+    answer: { opened: OpenedPicture; seen: Pixels };
+  };
+  view: {
+    request: { picture: PictureFile; options: ExplainOptions; look: Look };
+    answer: {
+      overlay: Pixels;
+      legend: Pixels;
+      explanation: Explanation;
+    };
+  };
+  save: {
+    request: {
+      picture: PictureFile;
+      options: ExplainOptions;
+      look: Look;
+      what: 'overlay' | 'figure' | 'map';
+    };
+    answer: { bytes: Uint8Array<ArrayBuffer> };
+  };
+}
+
+export type Kind = keyof Exchange;
+export type RequestOf<K extends Kind> = Exchange[K]['request'];
+export type AnswerOf<K extends Kind> = Exchange[K]['answer'];
+
+export type Request = { [K in Kind]: { id: number; kind: K } & RequestOf<K> }[Kind];
+
+export interface Progress {
+  kind: 'progress';
+  /** Bytes so far, and of how many where the server says. */
+  received: number;
+  total: number | null;
+}
+
+export type Reply =
+  | { kind: 'answer'; id: number; value: AnswerOf<Kind> }
+  /** `broken`: the engine cannot be used any further and needs a new worker. */
+  | { kind: 'failure'; id: number; message: string; broken: boolean }
+  | Progress;

@@ -1,0 +1,108 @@
+/** The JSON that the engine speaks: what it says about itself, a model, a picture and a heat map. */
+
+export interface Named {
+  id: string;
+  name: string;
+  about: string;
+}
+
+export interface Catalogue {
+  methods: Named[];
+  colormaps: string[];
+  targets: string[];
+  notice: string;
+}
+
+export interface Label {
+  index: number;
+  id: string;
+  name: string;
+}
+
+export interface Layer {
+  name: string;
+  channels: number;
+  height: number;
+  width: number;
+  recommended: boolean;
+  reason: string;
+}
+
+export interface ModelDescription {
+  id: string;
+  name: string;
+  sha256: string;
+  notice: string;
+  labels: Label[];
+  layers: Layer[];
+  input: { name: string; width: number; height: number; channels: string };
+  /** True where no manifest came with the model, so that its preprocessing is only a guess. */
+  guessed: boolean;
+  method: string;
+  layer: string;
+}
+
+export interface Score {
+  index: number;
+  label: string;
+  name: string;
+  logit: number;
+  probability: number | null;
+}
+
+/** In pixels of the picture, y down. */
+export interface Region {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+export interface OpenedPicture {
+  name: string;
+  sha256: string;
+  width: number;
+  height: number;
+  /** The part of the picture that the network sees. */
+  region: Region;
+  scores: Score[];
+  milliseconds: { decode: number; forward: number };
+}
+
+export interface ExplainOptions {
+  class: number | null;
+  contrast: number | null;
+  layer: string | null;
+  method: string | null;
+  target: string | null;
+}
+
+/** `gradlens.report/1`; what the page does not read itself stays as the engine wrote it. */
+export interface Report {
+  schema: string;
+  picture: { name: string; sha256: string; width: number; height: number };
+  model: { id: string; sha256: string; gradient_sha256: string };
+  scores: Omit<Score, 'name'>[];
+  explained: { index: number; label: string; contrast: unknown; target: string };
+  method: string;
+  layer: string;
+  map: { width: number; height: number; min: number; max: number; values: number[] };
+  engine: { name: string; version: string; device: string; threads: number; simd: string };
+  notice: string;
+  [more: string]: unknown;
+}
+
+export interface Explanation {
+  report: Report;
+  /** Why the map is blank, where it is. */
+  empty: string | null;
+  peak: { x: number; y: number; words: string } | null;
+  milliseconds: { backward: number };
+}
+
+declare global {
+  interface Window {
+    /** What scripts may ask the page. */
+    gradlens: { report(): Report | null };
+  }
+}

@@ -1,0 +1,90 @@
+/** What to explain: class, contrast, method, target and layer. */
+import { highest, type Session } from '../session.ts';
+import { make, need, say } from './dom.ts';
+
+interface Option {
+  value: string;
+  text: string;
+}
+
+export class ChoicesView {
+  readonly #class = need('class-select', HTMLSelectElement);
+  readonly #contrast = need('contrast-select', HTMLSelectElement);
+  readonly #method = need('method-select', HTMLSelectElement);
+  readonly #target = need('target-select', HTMLSelectElement);
+  readonly #layer = need('layer-select', HTMLSelectElement);
+  readonly #about = need('method-about', HTMLElement);
+  readonly #reason = need('layer-reason', HTMLElement);
+  #filled: Session['loaded'] = null;
+
+  constructor(session: Session) {
+    const on = (select: HTMLSelectElement, choose: (value: string) => void): void =>
+      select.addEventListener('change', () => choose(select.value));
+    on(this.#class, (value) => session.chooseClass(indexOf(session, value) ?? 0));
+    on(this.#contrast, (value) => session.ask({ contrast: indexOf(session, value) }));
+    on(this.#method, (method) => session.ask({ method }));
+    on(this.#target, (target) => session.ask({ target }));
+    on(this.#layer, (layer) => session.ask({ layer }));
+  }
+
+  update(session: Session): void {
+    const { loaded, active, shown, question } = session;
+    if (loaded !== this.#filled) this.#fill(loaded);
+    const idle = !loaded || session.phase === 'loading';
+    for (const select of [this.#method, this.#target, this.#layer]) select.disabled = idle;
+    const picture = active?.scored ? active : (shown?.picture ?? null);
+    for (const select of [this.#class, this.#contrast]) select.disabled = idle || !picture;
+    if (!loaded) return;
+    const { model, catalogue } = loaded;
+    const chosen = picture?.scored ? (picture.class ?? highest(picture)) : 0;
+    this.#class.value = valueOf(session, chosen);
+    for (const option of this.#contrast.options) {
+      option.disabled = option.value === this.#class.value;
+    }
+    const contrast = question.contrast === chosen ? null : question.contrast;
+    this.#contrast.value = contrast === null ? '' : valueOf(session, contrast);
+    this.#method.value = question.method ?? model.method;
+    this.#layer.value = question.layer ?? model.layer;
+    this.#target.value = question.target ?? catalogue.targets[0] ?? '';
+    say(this.#about, catalogue.methods.find(({ id }) => id === this.#method.value)?.about ?? '');
+    say(this.#reason, model.layers.find(({ name }) => name === this.#layer.value)?.reason ?? '');
+  }
+
+  #fill(loaded: Session['loaded']): void {
+    this.#filled = loaded;
+    if (!loaded) return;
+    const { model, catalogue } = loaded;
+    const classes = model.labels.map(({ id, name }) => ({ value: id, text: name }));
+    put(this.#class, classes);
+    put(this.#contrast, [{ value: '', text: 'nothing' }, ...classes]);
+    put(
+      this.#method,
+      catalogue.methods.map(({ id, name }) => ({ value: id, text: name })),
+    );
+    put(
+      this.#target,
+      catalogue.targets.map((target) => ({ value: target, text: target })),
+    );
+    put(
+      this.#layer,
+      model.layers.map(({ name, channels, height, width, recommended }) => ({
+        value: name,
+        text: `${name} · ${channels} × ${height} × ${width}${recommended ? ' · recommended' : ''}`,
+      })),
+    );
+  }
+}
+
+function put(select: HTMLSelectElement, options: Option[]): void {
+  select.replaceChildren(
+    ...options.map(({ value, text }) => make('option', { value, textContent: text })),
+  );
+}
+
+function indexOf({ loaded }: Session, id: string): number | null {
+  return loaded?.model.labels.find((label) => label.id === id)?.index ?? null;
+}
+
+function valueOf({ loaded }: Session, index: number): string {
+  return loaded?.model.labels.find((label) => label.index === index)?.id ?? '';
+}

@@ -1,0 +1,44 @@
+/** Files to keep: overlay, figure, raw map and report. */
+import type { Session } from '../session.ts';
+import { make, need } from './dom.ts';
+import { stem } from './text.ts';
+
+export class ExportsView {
+  readonly #section = need('export', HTMLElement);
+
+  constructor(session: Session) {
+    const files = [
+      ['export-png', 'overlay', 'overlay.png', 'image/png'],
+      ['export-figure', 'figure', 'figure.png', 'image/png'],
+      ['export-map', 'map', 'map.npy', 'application/octet-stream'],
+    ] as const;
+    for (const [id, what, ending, type] of files) {
+      need(id, HTMLButtonElement).addEventListener('click', async () => {
+        const name = session.shown?.picture.file.name ?? '';
+        const bytes = await session.save(what);
+        if (bytes) keep(`${stem(name)}.${ending}`, new Blob([bytes], { type }));
+      });
+    }
+    need('export-report', HTMLButtonElement).addEventListener('click', () => {
+      const report = session.report();
+      if (!report) return;
+      const text = `${JSON.stringify(report)}\n`;
+      keep(
+        `${stem(report.picture.name)}.report.json`,
+        new Blob([text], { type: 'application/json' }),
+      );
+    });
+  }
+
+  update({ shown }: Session): void {
+    this.#section.hidden = shown === null;
+  }
+}
+
+/** Hands the visitor a file. */
+function keep(name: string, blob: Blob): void {
+  const address = URL.createObjectURL(blob);
+  make('a', { href: address, download: name }).click();
+  // The browser has taken its own hold of it once the click is over; a little later is safe everywhere.
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}

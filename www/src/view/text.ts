@@ -1,0 +1,30 @@
+/** Numbers in words that people read. */
+
+/** 0.8123 as "81.2 %". */
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+/** Four significant digits, without an exponent where it can be avoided. */
+export function raw(value: number): string {
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  return size >= 0.001 && size < 100_000
+    ? String(Number(value.toPrecision(4)))
+    : value.toExponential(2);
+}
+
+export function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}
+
+export function milliseconds(value: number): string {
+  return value >= 1000 ? `${(value / 1000).toFixed(1)} s` : `${Math.round(value)} ms`;
+}
+
+/** A file's name without its folder and its last extension. */
+export function stem(name: string): string {
+  const base = name.split(/[\\/]/).pop() ?? name;
+  const dot = base.lastIndexOf('.');
+  return dot > 0 ? base.slice(0, dot) : base;
+}

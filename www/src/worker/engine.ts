@@ -1,0 +1,140 @@
+/** The WebAssembly engine: loaded once, holding one model and the one picture that is open in it. */
+import type { ExplainOptions, Explanation, ModelDescription, OpenedPicture } from '../types.ts';
+import type { Catalogue } from '../types.ts';
+import type { Look, ModelSource, PictureFile, Pixels } from '../protocol.ts';
+import init, { Explainer, catalogue, version } from '../wasm/gradlens.js';
+import wasmAddress from '../wasm/gradlens_bg.wasm?url';
+import type { Downloads } from './download.ts';
+
+/** What is open in the explainer, so that nothing is computed twice. */
+interface Open {
+  key: number;
+  opened: OpenedPicture;
+  /** The map at hand and the options, as JSON, that it was made with. */
+  map: { options: string; explanation: Explanation } | null;
+}
+
+export class Engine {
+  #started: Promise<unknown> | null = null;
+  #explainer: Explainer | null = null;
+  #open: Open | null = null;
+
+  /** Loads a model; the one before it stays in place if this one is refused. */
+  async load(
+    source: ModelSource,
+    downloads: Downloads,
+  ): Promise<{
+    model: ModelDescription;
+    catalogue: Catalogue;
+    version: string;
+    sources: string;
+  }> {
+    this.#started ??= downloads
+      .fetch(new URL(wasmAddress, import.meta.url).href)
+      .then((response) => init({ module_or_path: response }));
+    const [, bytes, manifest] = await Promise.all([
+      this.#started.catch((error: unknown) => {
+        this.#started = null;
+        throw error;
+      }),
+      source.kind === 'shipped' ? downloads.bytes(source.model) : read(source.model),
+      source.kind === 'shipped'
+        ? downloads.bytes(source.manifest).then(text)
+        : source.manifest && read(source.manifest).then(text),
+    ]);
+    const name = source.kind === 'shipped' ? source.name : source.model.name;
+    const next = new Explainer(bytes, manifest ?? undefined, name);
+    this.#explainer?.free();
+    this.#explainer = next;
+    this.#open = null;
+    return {
+      model: JSON.parse(next.describe()) as ModelDescription,
+      catalogue: JSON.parse(catalogue()) as Catalogue,
+      version: version(),
+      sources: sourcesOf(manifest),
+    };
+  }
+
+  /** Opens the picture and scores it, unless it is open. */
+  async open(picture: PictureFile): Promise<OpenedPicture> {
+    if (this.#open?.key === picture.key) return this.#open.opened;
+    const bytes = await read(picture.file);
+    this.#open = null;
+    const opened = JSON.parse(this.#loaded().open(picture.file.name, bytes)) as OpenedPicture;
+    this.#open = { key: picture.key, opened, map: null };
+    return opened;
+  }
+
+  /** The map of the open picture. */
+  explain(wanted: ExplainOptions): Explanation {
+    if (!this.#open) throw new Error('no picture is open');
+    const options = JSON.stringify(wanted);
+    if (this.#open.map?.options === options) return this.#open.map.explanation;
+    this.#open.map = null;
+    const explanation = JSON.parse(this.#loaded().explain(options)) as Explanation;
+    this.#open.map = { options, explanation };
+    return explanation;
+  }
+
+  overlay(look: Look): Pixels {
+    return pixels(this.#loaded().overlay(look.colormap, look.opacity));
+  }
+
+  legend(look: Look): Pixels {
+    return pixels(this.#loaded().legend(look.colormap));
+  }
+
+  seen(): Pixels {
+    return pixels(this.#loaded().seen());
+  }
+
+  file(what: 'overlay' | 'figure' | 'map', look: Look): Uint8Array<ArrayBuffer> {
+    const explainer = this.#loaded();
+    switch (what) {
+      case 'overlay':
+        return owned(explainer.overlay_png(look.colormap, look.opacity));
+      case 'figure':
+        return owned(explainer.figure_png(look.colormap, look.opacity));
+      case 'map':
+        return owned(explainer.map_npy());
+    }
+  }
+
+  #loaded(): Explainer {
+    if (!this.#explainer) throw new Error('no model is loaded');
+    return this.#explainer;
+  }
+}
+
+async function read(file: File): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (cause) {
+    throw new Error(`${file.name}: the file cannot be read any more. Was it moved or changed?`, {
+      cause,
+    });
+  }
+}
+
+/** The engine hands out copies, so their buffers can be given away to the page. */
+function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength
+    ? (bytes as Uint8Array<ArrayBuffer>)
+    : new Uint8Array(bytes);
+}
+
+function pixels(bytes: Uint8Array): Pixels {
+  const { buffer, byteOffset, byteLength } = owned(bytes);
+  return new Uint8ClampedArray(buffer, byteOffset, byteLength);
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/** The manifest's sentence on training data. The engine has checked the manifest; here it is only read for display. */
+function sourcesOf(manifest: string | null): string {
+  if (!manifest) return '';
+  const { sources } = JSON.parse(manifest) as { sources?: unknown };
+  return typeof sources === 'string' ? sources : '';
+}

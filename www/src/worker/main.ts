@@ -1,0 +1,64 @@
+/** The worker: everything that takes time happens here, one request after the other. */
+import type { AnswerOf, Kind, Reply, Request } from '../protocol.ts';
+import { Downloads } from './download.ts';
+import { Engine } from './engine.ts';
+
+const engine = new Engine();
+let last: Promise<void> = Promise.resolve();
+
+self.addEventListener('message', (event: MessageEvent<Request>) => {
+  const request = event.data;
+  last = last.then(() => serve(request));
+});
+
+async function serve(request: Request): Promise<void> {
+  try {
+    const { value, give } = await answer(request);
+    send({ kind: 'answer', id: request.id, value }, give);
+  } catch (error) {
+    send({
+      kind: 'failure',
+      id: request.id,
+      message: error instanceof Error ? error.message : String(error),
+      broken: isTrap(error),
+    });
+  }
+}
+
+async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: ArrayBuffer[] }> {
+  switch (request.kind) {
+    case 'load': {
+      const downloads = new Downloads((received, total) =>
+        send({ kind: 'progress', received, total }),
+      );
+      return { value: await engine.load(request.source, downloads), give: [] };
+    }
+    case 'score': {
+      const opened = await engine.open(request.picture);
+      const seen = engine.seen();
+      return { value: { opened, seen }, give: [seen.buffer] };
+    }
+    case 'view': {
+      await engine.open(request.picture);
+      const explanation = engine.explain(request.options);
+      const overlay = engine.overlay(request.look);
+      const legend = engine.legend(request.look);
+      return { value: { overlay, legend, explanation }, give: [overlay.buffer, legend.buffer] };
+    }
+    case 'save': {
+      await engine.open(request.picture);
+      engine.explain(request.options);
+      const bytes = engine.file(request.what, request.look);
+      return { value: { bytes }, give: [bytes.buffer] };
+    }
+  }
+}
+
+/** A trap, an exhausted stack or memory: the instance may be half way through anything. */
+function isTrap(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+}
+
+function send(reply: Reply, give: ArrayBuffer[] = []): void {
+  self.postMessage(reply, { transfer: give });
+}
