@@ -3,7 +3,7 @@ import { defineConfig } from '@playwright/test';
 
 export default defineConfig({
   testDir: 'tests/e2e',
-  outputDir: 'test-results',
+  outputDir: 'test-results/traces',
   timeout: 120_000,
   expect: { timeout: 60_000 },
   // The engine wants a core to itself, and another one is the browser's.

@@ -1,4 +1,4 @@
-/** Builds the page into dist/, engine included; installs what is missing first. */
+/** Builds the page into www/dist/, engine included; installs what is missing first. */
 import { buildEngine, buildPage, checkRust, heading, installModules } from './steps.mjs';
 
 export async function build() {

@@ -1,4 +1,4 @@
-/** Serves the built page on loopback, with the headers that it needs: `node scripts/serve.mjs`, PORT (8080) and FOLDER (dist) from the environment. */
+/** Serves the built page on loopback, with the headers that it needs: `node scripts/serve.mjs`, PORT (8080) and FOLDER (www/dist) from the environment. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -81,7 +81,7 @@ function refuse(response, status) {
 }
 
 if (import.meta.url === new URL(process.argv[1], 'file:').href) {
-  const folder = path.resolve(root, process.env.FOLDER ?? 'dist');
+  const folder = path.resolve(root, process.env.FOLDER ?? 'www/dist');
   const port = Number(process.env.PORT ?? 8080);
   try {
     const { address } = await serve(folder, port);

@@ -8,7 +8,7 @@ const port = Number(process.env.PORT ?? 8080);
 
 try {
   await build();
-  const { address } = await serve(path.join(root, 'dist'), port);
+  const { address } = await serve(path.join(root, 'www', 'dist'), port);
   console.log(`\ngradlens is at ${address} (Ctrl+C ends it)`);
 } catch (error) {
   const taken = error.code === 'EADDRINUSE';

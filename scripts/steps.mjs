@@ -118,7 +118,7 @@ export async function buildEngine() {
   writeFileSync(stamp, made);
 }
 
-/** The page, into dist/. */
+/** The page, into www/dist/. */
 export async function buildPage() {
   await must(process.execPath, [modulePath('vite', 'bin/vite.js'), 'build', 'www']);
 }

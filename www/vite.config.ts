@@ -26,7 +26,7 @@ export default defineConfig({
   clearScreen: false,
   plugins: [shippedModels(['covid-xray'])],
   build: {
-    outDir: '../dist',
+    outDir: 'dist',
     emptyOutDir: true,
     target: 'es2022',
     modulePreload: { polyfill: false },

@@ -10,7 +10,7 @@ import { test as base, expect, type Locator, type Page } from '@playwright/test'
 import type { Report } from '../../www/src/types.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
-export const dist = path.join(root, 'dist');
+export const dist = path.join(root, 'www', 'dist');
 const samplesFolder = path.join(root, 'www', 'public', 'samples');
 
 export interface PictureFile {

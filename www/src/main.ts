@@ -13,7 +13,7 @@ import { SeenView } from './view/seen.ts';
 import { StageView } from './view/stage.ts';
 import { TrayView } from './view/tray.ts';
 
-const session = new Session({ colormap: 'inferno', opacity: 0.4 }, () => {
+const session = new Session({ colormap: 'inferno', opacity: 0.5 }, () => {
   for (const view of views) view.update(session);
 });
 

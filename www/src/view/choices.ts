@@ -45,7 +45,8 @@ export class ChoicesView {
     this.#contrast.value = contrast === null ? '' : valueOf(session, contrast);
     this.#method.value = question.method ?? model.method;
     this.#layer.value = question.layer ?? model.layer;
-    this.#target.value = question.target ?? catalogue.targets[0] ?? '';
+    const asked = shown?.picture === active ? shown?.explanation.report.explained.target : null;
+    this.#target.value = question.target ?? asked ?? catalogue.targets[0] ?? '';
     say(this.#about, catalogue.methods.find(({ id }) => id === this.#method.value)?.about ?? '');
     say(this.#reason, model.layers.find(({ name }) => name === this.#layer.value)?.reason ?? '');
   }
@@ -69,7 +70,7 @@ export class ChoicesView {
       this.#layer,
       model.layers.map(({ name, channels, height, width, recommended }) => ({
         value: name,
-        text: `${name} · ${channels} × ${height} × ${width}${recommended ? ' · recommended' : ''}`,
+        text: `${name}${recommended ? ' (recommended)' : ''}: ${channels} × ${height} × ${width}`,
       })),
     );
   }

@@ -72,5 +72,7 @@ function sentence({ loaded }: Session, { opened, explanation }: Shown): string {
   const share = score?.probability == null ? '' : ` (${percent(score.probability)})`;
   const method = loaded?.catalogue.methods.find(({ id }) => id === report.method);
   const subject = `${method?.name ?? report.method} for ${label?.name ?? explained.label}${share}`;
-  return peak ? `${subject} peaks ${peak.words}.` : `${subject} has no peak.`;
+  return peak
+    ? `${subject} is highest at the ${peak.words} of the picture as shown.`
+    : `${subject} has no highest place.`;
 }
