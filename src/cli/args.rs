@@ -1,0 +1,128 @@
+//! The arguments of every command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::explain::Target;
+use crate::render::ColorMap;
+
+/// Which pixels made an ONNX image classifier say so?
+///
+/// Scores pictures, explains a score with a heat map, and writes the classifier's gradient graph. Everything is computed
+/// on this machine. Not for diagnostic use: a heat map shows what moved a score, not where a disease is.
+#[derive(Debug, Parser)]
+#[command(name = "gradlens", version, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Score pictures and draw the heat map of a class
+    Explain(Explain),
+    /// Write the gradient graph of a classifier as plain ONNX
+    Gradient(Gradient),
+    /// Show what a model takes, what it knows and which layers can be explained
+    Inspect(Inspect),
+    /// Serve a built page on this machine only
+    Serve(Serve),
+}
+
+/// For each picture STEM.* this writes STEM.overlay.png, STEM.figure.png (picture, heat map, overlay), STEM.map.npy (the raw
+/// map, f32, at the layer's size) and STEM.report.json. Not for diagnostic use.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// JPEG or PNG files
+    #[arg(required = true, value_name = "PICTURE")]
+    pub pictures: Vec<PathBuf>,
+    /// A folder with model.onnx and manifest.json, an .onnx file, or the name of a shipped model
+    #[arg(long, value_name = "DIR or FILE.onnx", default_value = "covid-xray")]
+    pub model: PathBuf,
+    /// The class to explain, by label or index [default: the highest score]
+    #[arg(long, value_name = "INDEX or LABEL")]
+    pub class: Option<String>,
+    /// Explain the class against this other one
+    #[arg(long, value_name = "INDEX or LABEL")]
+    pub contrast: Option<String>,
+    /// The layer to explain, as `gradlens inspect` names it [default: the model's]
+    #[arg(long, value_name = "NAME")]
+    pub layer: Option<String>,
+    /// The method: grad-cam (the paper's) or guided-grad-cam-article (the article's)
+    #[arg(long, value_name = "NAME", default_value = "grad-cam")]
+    pub method: String,
+    /// What the gradient is taken of: logit or probability [default: the method's]
+    #[arg(long)]
+    pub target: Option<Target>,
+    /// The colours: inferno, viridis, magma, turbo, jet or hot
+    #[arg(long, value_name = "NAME", default_value = "inferno")]
+    pub colormap: ColorMap,
+    /// Weight of the heat map in the overlay
+    #[arg(long, value_name = "0..1", default_value = "0.5", value_parser = opacity)]
+    pub opacity: f32,
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    /// The folder to write to; made where it is missing
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// Print one report a line instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// This processor
+    Cpu,
+    /// An NVIDIA GPU
+    Cuda,
+}
+
+/// The graph's inputs are the model's own and `seed` [N, classes]; its outputs are `scores`, `probabilities`,
+/// `activation/LAYER` and `gradient/LAYER`.
+#[derive(Debug, Args)]
+pub struct Gradient {
+    /// The classifier, or a folder with model.onnx
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// A layer to explain; may be given several times [default: the recommended one]
+    #[arg(long = "layer", value_name = "NAME")]
+    pub layers: Vec<String>,
+    /// Add the gradient with respect to the pixels
+    #[arg(long)]
+    pub input: bool,
+    /// The file to write [default: gradient.onnx beside model.onnx, NAME.gradient.onnx beside NAME.onnx]
+    #[arg(long, value_name = "FILE.onnx")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The classifier, or a folder with model.onnx
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The built page
+    #[arg(value_name = "DIR", default_value = "www/dist")]
+    pub dir: PathBuf,
+    /// The port on the loopback address
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+}
+
+/// Parses a weight between 0 and 1.
+fn opacity(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("it must be a number between 0 and 1".into()),
+    }
+}

@@ -1,0 +1,95 @@
+//! `gradlens inspect`: what a model takes, what it knows, which layers can be explained.
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use serde_json::json;
+
+use super::{Outcome, args, failure::Failure, files, say};
+use crate::gradient;
+
+pub fn run(arguments: &args::Inspect) -> Outcome {
+    let model = files::open_model(&arguments.model)?;
+    let manifest = &model.manifest;
+    let missing = gradient::operators_without_rule(&model);
+    if arguments.json {
+        let description = json!({
+            "id": manifest.id,
+            "name": manifest.name,
+            "sha256": model.sha256,
+            "guessed": model.guessed,
+            "input": manifest.input,
+            "preprocessing": manifest.preprocessing,
+            "labels": manifest.labels,
+            "scores": model.scores,
+            "probabilities": model.probabilities,
+            "layer": model.layer,
+            "layers": model.layers,
+            "operators_without_rule": missing,
+            "notice": manifest.notice,
+        });
+        let text = serde_json::to_string_pretty(&description);
+        say(&text.map_err(|error| Failure::of(&arguments.model, error))?);
+        return Ok(());
+    }
+    say(&format!("model     {} ({})", manifest.name, manifest.id));
+    say(&format!("sha256    {}", model.sha256));
+    let input = &manifest.input;
+    let guessed = if model.guessed {
+        "; no manifest, so the preprocessing is a guess"
+    } else {
+        ""
+    };
+    say(&format!(
+        "input     {} {} x {}, {:?}{guessed}",
+        input.name, input.width, input.height, input.channels
+    ));
+    let labels: Vec<&str> = manifest
+        .labels
+        .iter()
+        .take(12)
+        .map(|label| label.id.as_str())
+        .collect();
+    let more = if manifest.labels.len() > labels.len() {
+        ", ..."
+    } else {
+        ""
+    };
+    say(&format!(
+        "classes   {}: {}{more}",
+        model.classes,
+        labels.join(", ")
+    ));
+    let probabilities = model
+        .probabilities
+        .as_deref()
+        .unwrap_or("none in the model; a softmax is assumed");
+    say(&format!(
+        "scores    {} (probabilities: {probabilities})",
+        model.scores
+    ));
+    match missing.as_slice() {
+        [] => say("gradient  a rule for every operator"),
+        missing => say(&format!("gradient  no rule for {}", missing.join(", "))),
+    }
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_header(["layer", "made by", "channels", "map", ""]);
+    for layer in &model.layers {
+        let note = match (layer.name == model.layer, layer.recommended) {
+            (true, true) => format!("default: {}", layer.reason),
+            (true, false) => "default: the manifest's choice".into(),
+            (false, true) => format!("recommended: {}", layer.reason),
+            (false, false) => String::new(),
+        };
+        table.add_row([
+            layer.name.clone(),
+            layer.operator.clone(),
+            layer.channels.to_string(),
+            format!("{} x {}", layer.width, layer.height),
+            note,
+        ]);
+    }
+    say(&table.to_string());
+    Ok(())
+}

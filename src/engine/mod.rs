@@ -1,0 +1,132 @@
+//! Running graphs: one trait, so that the same code and the same tests serve every engine.
+
+mod tract;
+
+use std::fmt;
+
+use ndarray::ArrayD;
+use serde::{Deserialize, Serialize};
+use tract_onnx::pb::ModelProto;
+
+pub use tract::Tract;
+
+/// Why a graph cannot be run. The message is one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The engine does not accept the graph.
+    #[error("the engine cannot prepare the model: {0}")]
+    Prepare(String),
+    /// The graph failed while it ran.
+    #[error("the engine failed while running the model: {0}")]
+    Run(String),
+    /// The values given do not match the inputs that the session was prepared for.
+    #[error("the engine was given {given} for the input '{input}', it was prepared for {expected}")]
+    Input {
+        /// Name of the input.
+        input: String,
+        /// Kind and shape given.
+        given: String,
+        /// Kind and shape expected.
+        expected: String,
+    },
+}
+
+/// A tensor on its way into or out of an engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// 32-bit floats: pictures, activations, gradients.
+    F32(ArrayD<f32>),
+    /// 64-bit integers: indices, shapes.
+    I64(ArrayD<i64>),
+    /// Masks.
+    Bool(ArrayD<bool>),
+}
+
+impl Value {
+    /// Element type and shape.
+    #[must_use]
+    pub fn spec(&self) -> Spec {
+        let (kind, shape) = match self {
+            Value::F32(array) => (Kind::F32, array.shape()),
+            Value::I64(array) => (Kind::I64, array.shape()),
+            Value::Bool(array) => (Kind::Bool, array.shape()),
+        };
+        Spec {
+            kind,
+            shape: shape.to_vec(),
+        }
+    }
+
+    /// The floats, where it holds floats.
+    #[must_use]
+    pub fn into_f32(self) -> Option<ArrayD<f32>> {
+        match self {
+            Value::F32(array) => Some(array),
+            _ => None,
+        }
+    }
+}
+
+/// Element type of a [`Value`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// 32-bit floats.
+    F32,
+    /// 64-bit integers.
+    I64,
+    /// Booleans.
+    Bool,
+}
+
+/// Element type and shape that an input is prepared for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// Element type.
+    pub kind: Kind,
+    /// Shape, the batch included.
+    pub shape: Vec<usize>,
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.kind, self.shape)
+    }
+}
+
+/// What a report says of the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `cpu` or `cuda`.
+    pub device: String,
+    /// Threads that one run uses.
+    pub threads: usize,
+    /// The vector instructions that it uses; empty where that has no meaning.
+    pub simd: String,
+}
+
+/// Something that runs ONNX graphs.
+pub trait Engine: Send + Sync {
+    /// Its name, version and device.
+    fn info(&self) -> EngineInfo;
+
+    /// Makes `graph` ready to run, for inputs of fixed shapes, one [`Spec`] an input of the graph in its order.
+    ///
+    /// # Errors
+    /// [`EngineError::Prepare`] where the engine lacks an operator or the shapes do not fit.
+    fn prepare(&self, graph: &ModelProto, inputs: &[Spec])
+    -> Result<Box<dyn Session>, EngineError>;
+}
+
+/// A graph that is ready to run.
+pub trait Session: Send + Sync {
+    /// Runs the graph; values in and out are in the order of the graph's inputs and outputs.
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] or [`EngineError::Run`].
+    fn run(&self, inputs: &[Value]) -> Result<Vec<Value>, EngineError>;
+}

@@ -1,0 +1,195 @@
+//! The engine that runs everywhere: tract, on the CPU, natively and in WebAssembly.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tract_onnx::pb::{
+    ModelProto, TensorShapeProto, TypeProto, tensor_proto::DataType, tensor_shape_proto::Dimension,
+    tensor_shape_proto::dimension, type_proto,
+};
+use tract_onnx::prelude::*;
+
+use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
+use crate::model::facts::first_cause;
+use crate::model::onnx;
+
+/// Version of tract, as pinned in `Cargo.toml`.
+const VERSION: &str = "0.23.9";
+
+/// tract-onnx on one CPU thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tract;
+
+impl Engine for Tract {
+    fn info(&self) -> EngineInfo {
+        EngineInfo {
+            name: "tract".into(),
+            version: VERSION.into(),
+            device: "cpu".into(),
+            threads: 1,
+            simd: simd().into(),
+        }
+    }
+
+    fn prepare(
+        &self,
+        graph: &ModelProto,
+        inputs: &[Spec],
+    ) -> Result<Box<dyn Session>, EngineError> {
+        let mut proto = graph.clone();
+        onnx::widen_half_initializers(&mut proto);
+        fix_inputs(&mut proto, inputs)?;
+        let plan = guarded(EngineError::Prepare, || {
+            tract_onnx::onnx()
+                .model_for_proto_model(&proto)?
+                .into_optimized()?
+                .into_runnable()
+        })?;
+        let names = proto.graph.map(|graph| graph.input).unwrap_or_default();
+        let names = names.into_iter().map(|input| input.name).collect();
+        Ok(Box::new(TractSession {
+            plan,
+            inputs: inputs.to_vec(),
+            names,
+        }))
+    }
+}
+
+/// A prepared tract model.
+struct TractSession {
+    plan: Arc<TypedRunnableModel>,
+    inputs: Vec<Spec>,
+    names: Vec<String>,
+}
+
+impl Session for TractSession {
+    fn run(&self, inputs: &[Value]) -> Result<Vec<Value>, EngineError> {
+        let mut values: TVec<TValue> = tvec!();
+        for (index, expected) in self.inputs.iter().enumerate() {
+            let given = inputs.get(index);
+            match given {
+                Some(value) if value.spec() == *expected => values.push(into_tract(value)),
+                _ => {
+                    return Err(EngineError::Input {
+                        input: self.names[index].clone(),
+                        given: given.map_or("nothing".into(), |value| value.spec().to_string()),
+                        expected: expected.to_string(),
+                    });
+                }
+            }
+        }
+        let outputs = guarded(EngineError::Run, || self.plan.run(values))?;
+        outputs.iter().map(|value| from_tract(value)).collect()
+    }
+}
+
+/// Runs tract code: an error becomes its first cause, a panic becomes an error. (In WebAssembly a panic cannot be caught; the
+/// page's worker is restarted there.)
+fn guarded<T>(
+    kind: fn(String) -> EngineError,
+    work: impl FnOnce() -> TractResult<T>,
+) -> Result<T, EngineError> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(kind(first_cause(error.as_ref()))),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(kind(
+                text.unwrap_or("it panicked")
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ))
+        }
+    }
+}
+
+/// Declares the graph's inputs with fixed types and shapes.
+fn fix_inputs(proto: &mut ModelProto, specs: &[Spec]) -> Result<(), EngineError> {
+    let inputs = proto.graph.as_mut().map(|graph| &mut graph.input);
+    let inputs = inputs
+        .filter(|inputs| inputs.len() == specs.len())
+        .ok_or_else(|| EngineError::Prepare(format!("it does not have {} inputs", specs.len())))?;
+    for (input, spec) in inputs.iter_mut().zip(specs) {
+        let known = |&size: &usize| Dimension {
+            denotation: String::new(),
+            value: Some(dimension::Value::DimValue(size as i64)),
+        };
+        let elem_type = match spec.kind {
+            Kind::F32 => DataType::Float,
+            Kind::I64 => DataType::Int64,
+            Kind::Bool => DataType::Bool,
+        };
+        let tensor = type_proto::Tensor {
+            elem_type: elem_type as i32,
+            shape: Some(TensorShapeProto {
+                dim: spec.shape.iter().map(known).collect(),
+            }),
+        };
+        input.r#type = Some(TypeProto {
+            denotation: String::new(),
+            value: Some(type_proto::Value::TensorType(tensor)),
+        });
+    }
+    Ok(())
+}
+
+fn into_tract(value: &Value) -> TValue {
+    match value {
+        Value::F32(array) => Tensor::from(array.clone()).into_tvalue(),
+        Value::I64(array) => Tensor::from(array.clone()).into_tvalue(),
+        Value::Bool(array) => Tensor::from(array.clone()).into_tvalue(),
+    }
+}
+
+fn from_tract(tensor: &Tensor) -> Result<Value, EngineError> {
+    let failed = |error: TractError| EngineError::Run(error.to_string());
+    match tensor.datum_type() {
+        DatumType::F32 => tensor
+            .to_plain_array_view::<f32>()
+            .map(|view| Value::F32(view.to_owned())),
+        DatumType::Bool => tensor
+            .to_plain_array_view::<bool>()
+            .map(|view| Value::Bool(view.to_owned())),
+        _ => tensor
+            .cast_to::<i64>()
+            .and_then(|wide| Ok(Value::I64(wide.to_plain_array_view::<i64>()?.to_owned()))),
+    }
+    .map_err(failed)
+}
+
+/// The vector instructions that tract picks on this machine.
+fn simd() -> &'static str {
+    #[cfg(target_arch = "wasm32")]
+    {
+        if cfg!(target_feature = "simd128") {
+            "wasm-simd128"
+        } else {
+            ""
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            "avx512"
+        } else if std::arch::is_x86_feature_detected!("fma") {
+            "avx2-fma"
+        } else {
+            "sse"
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        "neon"
+    }
+    #[cfg(not(any(
+        target_arch = "wasm32",
+        target_arch = "x86_64",
+        target_arch = "aarch64"
+    )))]
+    {
+        ""
+    }
+}

@@ -1,0 +1,276 @@
+//! A model made ready to be asked about one layer.
+
+use std::sync::{Arc, OnceLock};
+
+use ndarray::{Array3, Array4, ArrayD, Axis, Ix3, Ix4};
+use tract_onnx::pb::ModelProto;
+
+use super::{ExplainError, HeatMap, Method, Question};
+use crate::engine::{Engine, EngineInfo, Kind, Session, Spec, Value};
+use crate::gradient::{self, PROBABILITIES, SCORES};
+use crate::image::{Picture, Prepared, PreprocessError};
+use crate::model::{Model, Squash, onnx, sha256_hex};
+
+/// A model, its gradient graph at one layer, and both halves of it prepared on an engine.
+///
+/// The graph is cut where the class comes in: [`observe`](Explainer::observe) runs once a picture, and
+/// [`explain`](Explainer::explain) then runs only what depends on the class.
+pub struct Explainer {
+    /// The model.
+    pub model: Arc<Model>,
+    /// The layer explained.
+    pub layer: String,
+    /// sha256 of the gradient graph's file.
+    pub gradient_sha256: String,
+    engine: Arc<dyn Engine>,
+    body: Box<dyn Session>,
+    outputs: Vec<String>,
+    head_graph: ModelProto,
+    frontier: Vec<String>,
+    head: OnceLock<Box<dyn Session>>,
+}
+
+/// What a model made of one picture.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// One score a class, before the softmax.
+    pub logits: Vec<f32>,
+    /// One probability a class.
+    pub probabilities: Vec<f32>,
+    /// Activations of the layer, `[K, H, W]`.
+    pub activations: Array3<f32>,
+    frontier: Vec<Value>,
+}
+
+impl Explainer {
+    /// Makes the gradient graph of `model` at `layer` (its default where `None`) and prepares it on `engine`.
+    ///
+    /// # Errors
+    /// An unknown layer, an operator without a gradient rule, or a graph that the engine does not accept.
+    pub fn new(
+        engine: Arc<dyn Engine>,
+        model: Arc<Model>,
+        layer: Option<&str>,
+    ) -> Result<Explainer, ExplainError> {
+        let layer = layer.unwrap_or(&model.layer).to_owned();
+        let graph = gradient::differentiate(&model, std::slice::from_ref(&layer), false)?;
+        let gradient_sha256 = sha256_hex(&onnx::write(&graph));
+        let halves = gradient::split_at_seed(&graph)?;
+        let input = &model.manifest.input;
+        let spec = Spec {
+            kind: Kind::F32,
+            shape: vec![1, model.channels(), input.height, input.width],
+        };
+        let body = engine.prepare(&halves.body, &[spec])?;
+        let outputs = halves.body.graph.iter().flat_map(|graph| &graph.output);
+        Ok(Explainer {
+            outputs: outputs.map(|output| output.name.clone()).collect(),
+            model,
+            layer,
+            gradient_sha256,
+            engine,
+            body,
+            head_graph: halves.head,
+            frontier: halves.frontier,
+            head: OnceLock::new(),
+        })
+    }
+
+    /// The engine that it runs on.
+    #[must_use]
+    pub fn engine(&self) -> EngineInfo {
+        self.engine.info()
+    }
+
+    /// The model's input tensor for a picture.
+    ///
+    /// # Errors
+    /// [`PreprocessError`] where the picture cannot be brought to the input's size.
+    pub fn prepare(&self, picture: &Picture) -> Result<Prepared, PreprocessError> {
+        let manifest = &self.model.manifest;
+        let input = &manifest.input;
+        crate::image::preprocess(
+            picture,
+            &manifest.preprocessing,
+            input.width,
+            input.height,
+            input.channels,
+        )
+    }
+
+    /// Runs the forward pass on an input tensor `[1, C, H, W]`.
+    ///
+    /// # Errors
+    /// [`ExplainError::Engine`] where the engine fails, [`ExplainError::Output`] where the model breaks its word.
+    pub fn observe(&self, input: &Array4<f32>) -> Result<Observation, ExplainError> {
+        let values = self.body.run(&[Value::F32(input.clone().into_dyn())])?;
+        let find = |name: &str| {
+            let position = self.outputs.iter().position(|output| output == name);
+            position.and_then(|position| values.get(position)).cloned()
+        };
+        let scores = find(SCORES).and_then(Value::into_f32).unwrap_or_default();
+        let logits = self.one_a_class(SCORES, scores)?;
+        let probabilities = match find(PROBABILITIES).and_then(Value::into_f32) {
+            Some(array) => self.one_a_class(PROBABILITIES, array)?,
+            None => squashed(&logits, self.model.squash),
+        };
+        let name = gradient::activation_name(&self.layer);
+        let activations = find(&name).and_then(Value::into_f32).unwrap_or_default();
+        let activations = one_map(&name, activations)?;
+        let frontier = self.frontier.iter().filter_map(|name| find(name)).collect();
+        Ok(Observation {
+            logits,
+            probabilities,
+            activations,
+            frontier,
+        })
+    }
+
+    /// The gradient of `seed . logits` with respect to the layer, `[K, H, W]`. Runs only the part that depends on the class.
+    ///
+    /// # Errors
+    /// As [`observe`](Explainer::observe).
+    pub fn gradient(
+        &self,
+        observation: &Observation,
+        seed: ndarray::Array2<f32>,
+    ) -> Result<Array3<f32>, ExplainError> {
+        let mut inputs = vec![Value::F32(seed.into_dyn())];
+        inputs.extend(observation.frontier.iter().cloned());
+        let head = match self.head.get() {
+            Some(head) => head,
+            None => {
+                let specs: Vec<Spec> = inputs.iter().map(Value::spec).collect();
+                let prepared = self.engine.prepare(&self.head_graph, &specs)?;
+                self.head.get_or_init(|| prepared)
+            }
+        };
+        let name = gradient::gradient_name(&self.layer);
+        let gradient = head
+            .run(&inputs)?
+            .into_iter()
+            .next()
+            .and_then(Value::into_f32);
+        one_map(&name, gradient.unwrap_or_default())
+    }
+
+    /// Answers a question about an observed picture with a heat map.
+    ///
+    /// # Errors
+    /// [`ExplainError::NoClass`] or [`ExplainError::Question`] for a senseless question, else as [`observe`](Explainer::observe).
+    pub fn explain(
+        &self,
+        observation: &Observation,
+        question: &Question,
+        method: &dyn Method,
+    ) -> Result<HeatMap, ExplainError> {
+        let seed = question.seed(&observation.probabilities, self.model.squash)?;
+        let gradients = self.gradient(observation, seed)?;
+        let values = method.map(observation.activations.view(), gradients.view());
+        let min = values.iter().copied().fold(f32::INFINITY, f32::min);
+        let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let empty = emptiness(&values, min, max, observation, &gradients, question);
+        Ok(HeatMap {
+            values,
+            min,
+            max,
+            empty,
+        })
+    }
+
+    /// A `[1, classes]` output as a list.
+    fn one_a_class(&self, output: &str, array: ArrayD<f32>) -> Result<Vec<f32>, ExplainError> {
+        if array.shape() == [1, self.model.classes] {
+            return Ok(array.into_iter().collect());
+        }
+        Err(ExplainError::Output {
+            output: output.to_owned(),
+            shape: array.shape().to_vec(),
+            expected: format!("[1, {}]", self.model.classes),
+        })
+    }
+}
+
+/// A `[1, K, H, W]` output without its batch axis.
+fn one_map(output: &str, array: ArrayD<f32>) -> Result<Array3<f32>, ExplainError> {
+    let shape = array.shape().to_vec();
+    let wrong = || ExplainError::Output {
+        output: output.to_owned(),
+        shape: shape.clone(),
+        expected: "[1, K, H, W]".into(),
+    };
+    let array = array.into_dimensionality::<Ix4>().map_err(|_| wrong())?;
+    if array.len_of(Axis(0)) != 1 {
+        return Err(wrong());
+    }
+    array
+        .index_axis_move(Axis(0), 0)
+        .into_dimensionality::<Ix3>()
+        .map_err(|_| wrong())
+}
+
+/// Probabilities for a model that ends in its logits.
+fn squashed(logits: &[f32], squash: Squash) -> Vec<f32> {
+    match squash {
+        Squash::Sigmoid => logits
+            .iter()
+            .map(|logit| 1.0 / (1.0 + (-logit).exp()))
+            .collect(),
+        Squash::Softmax => {
+            let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let exps: Vec<f32> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+            let sum: f32 = exps.iter().sum();
+            exps.iter().map(|exp| exp / sum).collect()
+        }
+    }
+}
+
+/// Why a map shows nothing, if it shows nothing. A blank map without a word is what users of other tools complain of most.
+fn emptiness(
+    values: &ndarray::Array2<f32>,
+    min: f32,
+    max: f32,
+    observation: &Observation,
+    gradients: &Array3<f32>,
+    question: &Question,
+) -> Option<String> {
+    if values.iter().any(|value| !value.is_finite()) {
+        return Some(
+            "The map holds values that are not numbers: the model overflows on this picture."
+                .into(),
+        );
+    }
+    if max > min {
+        return None;
+    }
+    if gradients.iter().all(|&gradient| gradient == 0.0) {
+        let p = observation
+            .probabilities
+            .get(question.class)
+            .copied()
+            .unwrap_or(0.0);
+        return Some(match question.target {
+            super::Target::Probability => format!(
+                "The map is empty: the probability {p} is saturated, so nothing moves it. Explain the logit instead."
+            ),
+            super::Target::Logit => {
+                "The map is empty: no gradient reaches this layer from this class.".into()
+            }
+        });
+    }
+    if observation
+        .activations
+        .iter()
+        .all(|&activation| activation == 0.0)
+    {
+        return Some("The map is empty: every activation of this layer is zero.".into());
+    }
+    if max == 0.0 {
+        return Some(
+            "The map is empty: at every position this layer speaks against the class, and the method shows only what \
+             speaks for it."
+                .into(),
+        );
+    }
+    Some(format!("The map is flat: it is {max} everywhere."))
+}

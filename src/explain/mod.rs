@@ -1,0 +1,125 @@
+//! Explaining a score: from a picture and a question to a heat map.
+
+mod article;
+mod explainer;
+mod grad_cam;
+mod question;
+
+use ndarray::{Array2, ArrayView3};
+
+pub use explainer::{Explainer, Observation};
+pub use question::{Question, Target};
+
+use crate::engine::EngineError;
+use crate::gradient::GradientError;
+use crate::model::ModelError;
+
+/// Why a score cannot be explained. The message is one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExplainError {
+    /// The class asked for does not exist.
+    #[error("there is no class {asked}; the classes are {known}")]
+    NoClass {
+        /// What was asked for.
+        asked: String,
+        /// The classes of the model.
+        known: String,
+    },
+    /// The method asked for does not exist.
+    #[error("there is no method '{asked}'; the methods are {known}")]
+    NoMethod {
+        /// What was asked for.
+        asked: String,
+        /// The methods.
+        known: String,
+    },
+    /// The question makes no sense.
+    #[error("{0}")]
+    Question(String),
+    /// The model gave something else than its graph promised.
+    #[error("the model's output '{output}' has the shape {shape:?}, which is not {expected}")]
+    Output {
+        /// Name of the output.
+        output: String,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// What it should be.
+        expected: String,
+    },
+    /// The model is at fault.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The gradient graph cannot be made.
+    #[error(transparent)]
+    Gradient(#[from] GradientError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A way to turn a layer's activations and gradients into a heat map.
+pub trait Method: Sync {
+    /// The name on the command line and in reports.
+    fn id(&self) -> &'static str;
+    /// The name for people.
+    fn name(&self) -> &'static str;
+    /// One sentence: what it computes, and whose definition it follows.
+    fn about(&self) -> &'static str;
+    /// What its gradient is taken of where the user does not say.
+    fn target(&self) -> Target;
+    /// The raw map `[H, W]` of the activations and their gradients, both `[K, H, W]`.
+    fn map(&self, activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32>;
+}
+
+/// Every method, the default first.
+pub const METHODS: &[&dyn Method] = &[&grad_cam::GradCam, &article::GuidedGradCamArticle];
+
+/// The method named `id`.
+///
+/// # Errors
+/// [`ExplainError::NoMethod`] lists the methods there are.
+pub fn method(id: &str) -> Result<&'static dyn Method, ExplainError> {
+    METHODS
+        .iter()
+        .find(|method| method.id() == id)
+        .copied()
+        .ok_or_else(|| {
+            let known: Vec<&str> = METHODS.iter().map(|method| method.id()).collect();
+            ExplainError::NoMethod {
+                asked: id.to_owned(),
+                known: known.join(", "),
+            }
+        })
+}
+
+/// A raw map and what it explains.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeatMap {
+    /// The map `[H, W]` at the layer's size, unnormalised.
+    pub values: Array2<f32>,
+    /// Smallest value.
+    pub min: f32,
+    /// Largest value.
+    pub max: f32,
+    /// Why there is nothing to see, where there is nothing to see.
+    pub empty: Option<String>,
+}
+
+/// `sum_k weights_k activations_k`, `[H, W]`.
+fn weighted_sum(activations: ArrayView3<'_, f32>, weights: &[f32]) -> Array2<f32> {
+    let (_, height, width) = activations.dim();
+    let mut map = Array2::zeros((height, width));
+    for (activation, &weight) in activations.outer_iter().zip(weights) {
+        map.scaled_add(weight, &activation);
+    }
+    map
+}
+
+/// Mean of each channel of `[K, H, W]`.
+fn channel_means(tensor: ArrayView3<'_, f32>) -> Vec<f32> {
+    tensor
+        .outer_iter()
+        .map(|channel| channel.mean().unwrap_or(0.0))
+        .collect()
+}

@@ -1,0 +1,60 @@
+//! Why a gradient graph cannot be made.
+
+use crate::model::ModelError;
+
+/// Why a gradient graph cannot be made. The message is one line and leaves out the file's name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GradientError {
+    /// The operator lies between the layer and the scores and has no rule.
+    #[error("operator {operator} (node {node}) has no gradient rule")]
+    NoRule {
+        /// The operator's name.
+        operator: String,
+        /// The node's name.
+        node: String,
+    },
+    /// The operator has a rule, but not for this form of it.
+    #[error("operator {operator} (node {node}) has no gradient rule for {form}")]
+    Form {
+        /// The operator's name.
+        operator: String,
+        /// The node's name.
+        node: String,
+        /// The attribute, shape or input that the rule does not cover.
+        form: String,
+    },
+    /// A rule needs a size that the graph leaves open.
+    #[error(
+        "the shape of tensor '{tensor}' is {shape}; its gradient needs it fixed except for the batch"
+    )]
+    Shape {
+        /// The tensor.
+        tensor: String,
+        /// What is known of its shape.
+        shape: String,
+    },
+    /// The scores do not depend on the tensor by any path that carries a gradient.
+    #[error("the scores do not depend on '{0}' through any operator that carries a gradient")]
+    NoPath(String),
+    /// A name of the gradient graph is taken by the model.
+    #[error("the model's own input is named '{0}', a name that the gradient graph needs")]
+    NameTaken(String),
+    /// The operator set is older than the gradient graph's, and this operator changed its form in between.
+    #[error(
+        "operator {operator} (node {node}) has the form of opset {opset}; convert the model to opset {needed} or newer"
+    )]
+    Opset {
+        /// The operator's name.
+        operator: String,
+        /// The node's name.
+        node: String,
+        /// The model's opset.
+        opset: i64,
+        /// The first opset with the present form.
+        needed: i64,
+    },
+    /// The layer or the model is at fault.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}

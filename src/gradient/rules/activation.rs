@@ -1,0 +1,208 @@
+//! Activation functions.
+//!
+//! At a kink the derivative is zero on the flat side, as PyTorch has it for `relu`, `relu6` and `hardtanh`.
+
+use super::Rule;
+use crate::gradient::tape::{Call, Cotangents, Tape};
+
+pub(super) const RULES: &[(&str, Rule)] = &[
+    ("Celu", celu),
+    ("Clip", clip),
+    ("Elu", elu),
+    ("HardSigmoid", hard_sigmoid),
+    ("HardSwish", hard_swish),
+    ("LeakyRelu", leaky_relu),
+    ("Mish", mish),
+    ("PRelu", prelu),
+    ("Relu", relu),
+    ("Selu", selu),
+    ("Sigmoid", sigmoid),
+    ("Softplus", softplus),
+    ("Softsign", softsign),
+    ("Tanh", tanh),
+    ("ThresholdedRelu", thresholded_relu),
+];
+
+/// `a > value`
+fn above(tape: &mut Tape<'_>, a: &str, value: f32) -> String {
+    let value = tape.scalar(value);
+    tape.op("Greater", &[a, &value])
+}
+
+/// The cotangent where `input` lies strictly between two bounds.
+fn between(tape: &mut Tape<'_>, tensor: &str, low: f32, high: f32, cotangent: &str) -> String {
+    let (low, high) = (tape.scalar(low), tape.scalar(high));
+    let over = tape.op("Greater", &[tensor, &low]);
+    let under = tape.op("Less", &[tensor, &high]);
+    let inside = tape.op("And", &[&over, &under]);
+    tape.masked(&inside, cotangent)
+}
+
+fn relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let active = above(tape, call.output(), 0.0);
+    Ok(vec![(0, tape.masked(&active, call.cotangent()?))])
+}
+
+fn thresholded_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let active = above(tape, call.input(0)?, call.float("alpha", 1.0));
+    Ok(vec![(0, tape.masked(&active, call.cotangent()?))])
+}
+
+/// The bounds are inputs since opset 11, attributes before; read off the output, which lies on a bound where the input passed it.
+fn clip(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let y = call.output();
+    let mut result = call.cotangent()?.to_owned();
+    for (position, attribute, comparison) in [(1, "min", "Greater"), (2, "max", "Less")] {
+        if call.wants(position) {
+            return Err(call.form("bounds that depend on the picture"));
+        }
+        let bound = match call
+            .node
+            .input
+            .get(position)
+            .filter(|name| !name.is_empty())
+        {
+            Some(name) => name.clone(),
+            None => {
+                let value = call.float(attribute, f32::NAN);
+                if value.is_nan() {
+                    continue;
+                }
+                tape.scalar(value)
+            }
+        };
+        let inside = tape.op(comparison, &[y, &bound]);
+        result = tape.masked(&inside, &result);
+    }
+    Ok(vec![(0, result)])
+}
+
+/// `slope` times the cotangent where the input is not positive.
+fn leaky(tape: &mut Tape<'_>, call: &Call<'_>, slope: &str) -> Cotangents {
+    let active = above(tape, call.input(0)?, 0.0);
+    let weak = tape.mul(call.cotangent()?, slope);
+    Ok(vec![(
+        0,
+        tape.op("Where", &[&active, call.cotangent()?, &weak]),
+    )])
+}
+
+fn leaky_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let slope = tape.scalar(call.float("alpha", 0.01));
+    leaky(tape, call, &slope)
+}
+
+fn prelu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    if call.wants(1) {
+        return Err(call.form("a slope that depends on the picture"));
+    }
+    leaky(tape, call, call.input(1)?)
+}
+
+/// For `f(x) = a (exp(x / c) - 1)` below zero the derivative is `(f(x) + a) / c`.
+fn exponential(
+    tape: &mut Tape<'_>,
+    call: &Call<'_>,
+    a: f32,
+    c: f32,
+    above_zero: f32,
+) -> Cotangents {
+    let (x, y, dy) = (call.input(0)?, call.output(), call.cotangent()?);
+    let active = above(tape, x, 0.0);
+    let a = tape.scalar(a);
+    let shifted = tape.op("Add", &[y, &a]);
+    let slope = tape.scale(&shifted, 1.0 / c);
+    let weak = tape.mul(dy, &slope);
+    let strong = tape.scale(dy, above_zero);
+    Ok(vec![(0, tape.op("Where", &[&active, &strong, &weak]))])
+}
+
+fn elu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    exponential(tape, call, call.float("alpha", 1.0), 1.0, 1.0)
+}
+
+fn celu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let alpha = call.float("alpha", 1.0);
+    exponential(tape, call, alpha, alpha, 1.0)
+}
+
+/// The constants are those of Klambauer et al. 2017, the operator's defaults.
+fn selu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let alpha = call.float("alpha", 1.673_263_2);
+    let gamma = call.float("gamma", 1.050_701);
+    exponential(tape, call, alpha * gamma, 1.0, gamma)
+}
+
+/// `Y (1 - Y)`
+fn sigmoid(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let y = call.output();
+    let slope = logistic_slope(tape, y);
+    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
+}
+
+/// `s (1 - s)`
+fn logistic_slope(tape: &mut Tape<'_>, s: &str) -> String {
+    let one = tape.scalar(1.0);
+    let rest = tape.op("Sub", &[&one, s]);
+    tape.mul(s, &rest)
+}
+
+/// `1 - Y^2`
+fn tanh(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let slope = tanh_slope(tape, call.output());
+    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
+}
+
+/// `1 - t^2`
+fn tanh_slope(tape: &mut Tape<'_>, t: &str) -> String {
+    let one = tape.scalar(1.0);
+    let square = tape.mul(t, t);
+    tape.op("Sub", &[&one, &square])
+}
+
+/// `alpha` where the result lies between 0 and 1.
+fn hard_sigmoid(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let scaled = tape.scale(call.cotangent()?, call.float("alpha", 0.2));
+    Ok(vec![(0, between(tape, call.output(), 0.0, 1.0, &scaled))])
+}
+
+/// `x clamp(x/6 + 1/2, 0, 1)`: 0 below -3, 1 above 3, `x/3 + 1/2` between.
+fn hard_swish(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let (x, dy) = (call.input(0)?, call.cotangent()?);
+    let third = tape.scale(x, 1.0 / 3.0);
+    let half = tape.scalar(0.5);
+    let slope = tape.op("Add", &[&third, &half]);
+    let middle = tape.mul(dy, &slope);
+    let middle = between(tape, x, -3.0, 3.0, &middle);
+    let three = tape.scalar(3.0);
+    let linear = tape.op("GreaterOrEqual", &[x, &three]);
+    Ok(vec![(0, tape.op("Where", &[&linear, dy, &middle]))])
+}
+
+/// `sigmoid(x)`
+fn softplus(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let slope = tape.op("Sigmoid", &[call.input(0)?]);
+    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
+}
+
+/// `1 / (1 + |x|)^2`
+fn softsign(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let magnitude = tape.op("Abs", &[call.input(0)?]);
+    let one = tape.scalar(1.0);
+    let base = tape.op("Add", &[&magnitude, &one]);
+    let square = tape.mul(&base, &base);
+    Ok(vec![(0, tape.op("Div", &[call.cotangent()?, &square]))])
+}
+
+/// With `t = tanh(softplus(x))`: `t + x (1 - t^2) sigmoid(x)`
+fn mish(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let x = call.input(0)?;
+    let softplus = tape.op("Softplus", &[x]);
+    let t = tape.op("Tanh", &[&softplus]);
+    let slope = tanh_slope(tape, &t);
+    let gate = tape.op("Sigmoid", &[x]);
+    let inner = tape.mul(&slope, &gate);
+    let inner = tape.mul(x, &inner);
+    let slope = tape.op("Add", &[&t, &inner]);
+    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
+}

@@ -1,0 +1,188 @@
+//! Convolution.
+
+use super::Rule;
+use crate::gradient::GradientError;
+use crate::gradient::tape::{Call, Cotangents, Tape, int, ints};
+
+pub(super) const RULES: &[(&str, Rule)] = &[("Conv", conv)];
+
+/// The geometry that convolution and pooling share, one entry a spatial axis.
+#[derive(Debug, Clone)]
+pub(super) struct Window {
+    pub input: Vec<i64>,
+    pub output: Vec<i64>,
+    pub kernel: Vec<i64>,
+    pub strides: Vec<i64>,
+    pub dilations: Vec<i64>,
+    pub pads_begin: Vec<i64>,
+    pub pads_end: Vec<i64>,
+}
+
+impl Window {
+    /// Reads the attributes of a node with a window of size `kernel` over its first input.
+    pub fn of(tape: &Tape<'_>, call: &Call<'_>, kernel: Vec<i64>) -> Result<Window, GradientError> {
+        let input = tape.sizes(call.input(0)?, 2)?;
+        let output = tape.sizes(call.output(), 2)?;
+        let axes = kernel.len();
+        if input.len() != axes || output.len() != axes {
+            return Err(call.form("a kernel whose rank is not its input's"));
+        }
+        let list = |name: &str, default: i64, len: usize| match call.ints(name) {
+            Some(values) if values.len() == len => Ok(values),
+            Some(_) => Err(call.form(&format!("{name} of another rank than its input's"))),
+            None => Ok(vec![default; len]),
+        };
+        let strides = list("strides", 1, axes)?;
+        let dilations = list("dilations", 1, axes)?;
+        let pads = list("pads", 0, 2 * axes)?;
+        let (mut pads_begin, mut pads_end) = (pads[..axes].to_vec(), pads[axes..].to_vec());
+        if strides
+            .iter()
+            .chain(&dilations)
+            .chain(&kernel)
+            .any(|&size| size < 1)
+        {
+            return Err(call.form("a stride, dilation or kernel below 1"));
+        }
+        let auto_pad = call.text("auto_pad").unwrap_or_default();
+        for axis in 0..axes {
+            let reach = dilations[axis] * (kernel[axis] - 1) + 1;
+            let same = ((output[axis] - 1) * strides[axis] + reach - input[axis]).max(0);
+            match auto_pad.as_str() {
+                "" | "NOTSET" => {}
+                "VALID" => (pads_begin[axis], pads_end[axis]) = (0, 0),
+                "SAME_UPPER" => {
+                    (pads_begin[axis], pads_end[axis]) = (same / 2, same - same / 2);
+                }
+                "SAME_LOWER" => {
+                    (pads_begin[axis], pads_end[axis]) = (same - same / 2, same / 2);
+                }
+                other => return Err(call.form(&format!("auto_pad {other}"))),
+            }
+        }
+        Ok(Window {
+            input,
+            output,
+            kernel,
+            strides,
+            dilations,
+            pads_begin,
+            pads_end,
+        })
+    }
+
+    /// How far the kernel reaches along an axis, dilation included.
+    pub fn reach(&self, axis: usize) -> i64 {
+        self.dilations[axis] * (self.kernel[axis] - 1) + 1
+    }
+
+    /// Attributes of the transposed convolution that leads from the output's size back to the input's.
+    ///
+    /// The last windows of the forward pass may stop short of the input's end (a stride that does not divide) or reach
+    /// past the declared padding (`ceil_mode`): the end's padding is what makes the sizes meet.
+    pub fn transposed(&self) -> Vec<tract_onnx::pb::AttributeProto> {
+        let axes = self.kernel.len();
+        let mut pads = self.pads_begin.clone();
+        let mut output_padding = vec![0; axes];
+        for axis in 0..axes {
+            let covered = self.strides[axis] * (self.output[axis] - 1) + self.reach(axis);
+            let surplus = covered - self.pads_begin[axis] - self.input[axis];
+            pads.push(surplus.max(0));
+            output_padding[axis] = (-surplus).max(0);
+        }
+        vec![
+            ints("kernel_shape", &self.kernel),
+            ints("strides", &self.strides),
+            ints("dilations", &self.dilations),
+            ints("pads", &pads),
+            ints("output_padding", &output_padding),
+        ]
+    }
+}
+
+/// `dX = ConvTranspose(dY, W)`; at stride 1 the same as a `Conv` with the kernel turned around, which every runtime
+/// runs faster. Weights carry no gradient here: gradlens explains pictures, it does not train.
+fn conv(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    if call.wants(1) || call.wants(2) {
+        return Err(call.form("weights that depend on the picture"));
+    }
+    let weights = call.input(1)?;
+    let shape = tape.sizes(weights, 0)?;
+    let window = Window::of(tape, call, shape[2..].to_vec())?;
+    let groups = call.int("group", 1);
+    let full: Vec<i64> = (0..window.kernel.len())
+        .map(|axis| window.reach(axis) - 1)
+        .collect();
+    let by_conv = window.strides.iter().all(|&stride| stride == 1)
+        && full
+            .iter()
+            .zip(&window.pads_begin)
+            .all(|(full, pad)| pad <= full)
+        && full
+            .iter()
+            .zip(&window.pads_end)
+            .all(|(full, pad)| pad <= full);
+    let cotangent = call.cotangent()?;
+    let result = if by_conv {
+        let turned = turned_weights(tape, weights, &shape, groups);
+        let pads: Vec<i64> = full
+            .iter()
+            .zip(&window.pads_begin)
+            .chain(full.iter().zip(&window.pads_end))
+            .map(|(full, pad)| full - pad)
+            .collect();
+        let attributes = vec![
+            int("group", groups),
+            ints("kernel_shape", &window.kernel),
+            ints("dilations", &window.dilations),
+            ints("pads", &pads),
+        ];
+        tape.node("Conv", &[cotangent, &turned], attributes)
+    } else {
+        let mut attributes = window.transposed();
+        attributes.push(int("group", groups));
+        tape.node("ConvTranspose", &[cotangent, weights], attributes)
+    };
+    Ok(vec![(0, result)])
+}
+
+/// Weights `[M, C/g, k...]` with the kernel reversed along every spatial axis and, within each group, output and
+/// input channels exchanged: `[C, M/g, k...]`. The nodes hang on constants alone, so that engines fold them on loading and
+/// the file shares the forward pass's weights.
+fn turned_weights(tape: &mut Tape<'_>, weights: &str, shape: &[i64], groups: i64) -> String {
+    let mut turned = weights.to_owned();
+    for (axis, &size) in shape
+        .iter()
+        .enumerate()
+        .skip(2)
+        .filter(|&(_, &size)| size > 1)
+    {
+        let reversed: Vec<i64> = (0..size).rev().collect();
+        let reversed = tape.ints(&reversed);
+        turned = tape.node(
+            "Gather",
+            &[&turned, &reversed],
+            vec![int("axis", axis as i64)],
+        );
+    }
+    let (outs, ins) = (shape[0] / groups, shape[1]);
+    let kernel = &shape[2..];
+    if outs == 1 && ins == 1 {
+        // Depthwise: a group's only two channels exchange into the same layout.
+        return turned;
+    }
+    if groups == 1 {
+        let mut order: Vec<i64> = (0..shape.len() as i64).collect();
+        order.swap(0, 1);
+        return tape.node("Transpose", &[&turned], vec![ints("perm", &order)]);
+    }
+    let split = [&[groups, outs, ins], kernel].concat();
+    let joined = [&[groups * ins, outs], kernel].concat();
+    let mut order: Vec<i64> = (0..split.len() as i64).collect();
+    order.swap(1, 2);
+    let split = tape.ints(&split);
+    let joined = tape.ints(&joined);
+    turned = tape.op("Reshape", &[&turned, &split]);
+    turned = tape.node("Transpose", &[&turned], vec![ints("perm", &order)]);
+    tape.op("Reshape", &[&turned, &joined])
+}

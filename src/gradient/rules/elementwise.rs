@@ -1,0 +1,224 @@
+//! Elementwise arithmetic, with broadcasting.
+
+use super::Rule;
+use crate::gradient::tape::{Call, Cotangents, Tape, int};
+
+pub(super) const RULES: &[(&str, Rule)] = &[
+    ("Abs", abs),
+    ("Add", add),
+    ("Cast", cast),
+    ("Cos", cos),
+    ("Div", div),
+    ("Dropout", identity),
+    ("Erf", erf),
+    ("Exp", exp),
+    ("Identity", identity),
+    ("Log", log),
+    ("Max", extremum),
+    ("Mean", mean),
+    ("Min", extremum),
+    ("Mul", mul),
+    ("Neg", neg),
+    ("Pow", pow),
+    ("Reciprocal", reciprocal),
+    ("Sin", sin),
+    ("Sqrt", sqrt),
+    ("Sub", sub),
+    ("Sum", add),
+    ("Where", select),
+];
+
+/// Sums the cotangent of input `position`, which has the output's shape, down to that input's shape.
+fn fit(
+    tape: &mut Tape<'_>,
+    call: &Call<'_>,
+    position: usize,
+    cotangent: &str,
+) -> Result<(usize, String), crate::gradient::GradientError> {
+    Ok((
+        position,
+        tape.sum_to(cotangent, call.output(), call.input(position)?)?,
+    ))
+}
+
+/// The positions of the inputs that are wanted.
+fn wanted<'a>(call: &'a Call<'_>) -> impl Iterator<Item = usize> + 'a {
+    (0..call.node.input.len()).filter(|&position| call.wants(position))
+}
+
+/// `Dropout` at inference and `Identity` pass the cotangent on.
+fn identity(_: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    if wanted(call).any(|position| position > 0) {
+        return Err(call.form("a ratio that depends on the picture"));
+    }
+    Ok(vec![(0, call.cotangent()?.to_owned())])
+}
+
+/// Between floating types only: anything else is a step function.
+fn cast(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    const FLOAT: i64 = 1;
+    const DOUBLE: i64 = 11;
+    if !matches!(call.int("to", 0), FLOAT | DOUBLE) {
+        return Err(call.form("a type that is not f32 or f64"));
+    }
+    Ok(vec![(
+        0,
+        tape.node("Cast", &[call.cotangent()?], vec![int("to", FLOAT)]),
+    )])
+}
+
+/// `Add` and `Sum`: every input gets the cotangent.
+fn add(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let dy = call.cotangent()?;
+    wanted(call)
+        .map(|position| fit(tape, call, position, dy))
+        .collect()
+}
+
+fn mean(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let share = tape.scale(call.cotangent()?, 1.0 / call.node.input.len() as f32);
+    wanted(call)
+        .map(|position| fit(tape, call, position, &share))
+        .collect()
+}
+
+fn sub(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let mut results = Vec::new();
+    for position in wanted(call) {
+        let dy = match position {
+            0 => call.cotangent()?.to_owned(),
+            _ => tape.op("Neg", &[call.cotangent()?]),
+        };
+        results.push(fit(tape, call, position, &dy)?);
+    }
+    Ok(results)
+}
+
+fn mul(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let mut results = Vec::new();
+    for position in wanted(call) {
+        let product = tape.mul(call.cotangent()?, call.input(1 - position)?);
+        results.push(fit(tape, call, position, &product)?);
+    }
+    Ok(results)
+}
+
+/// `dA = dY / B`, `dB = -dY Y / B`
+fn div(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let divisor = call.input(1)?;
+    let quotient = tape.op("Div", &[call.cotangent()?, divisor]);
+    let mut results = Vec::new();
+    for position in wanted(call) {
+        let result = match position {
+            0 => quotient.clone(),
+            _ => {
+                let product = tape.mul(&quotient, call.output());
+                tape.op("Neg", &[&product])
+            }
+        };
+        results.push(fit(tape, call, position, &result)?);
+    }
+    Ok(results)
+}
+
+/// `dX = dY p X^(p - 1)`. The exponent's own gradient, `Y log X`, has a meaning for positive bases only.
+fn pow(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    if call.wants(1) {
+        return Err(call.form("an exponent that depends on the picture"));
+    }
+    let (base, exponent) = (call.input(0)?, call.input(1)?);
+    let one = tape.scalar(1.0);
+    let lower = tape.op("Sub", &[exponent, &one]);
+    let power = tape.op("Pow", &[base, &lower]);
+    let slope = tape.mul(exponent, &power);
+    let product = tape.mul(call.cotangent()?, &slope);
+    Ok(vec![fit(tape, call, 0, &product)?])
+}
+
+/// `Max` and `Min`: the inputs that are the extremum share the cotangent equally, as PyTorch has it.
+fn extremum(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let mut masks = Vec::new();
+    for position in 0..call.node.input.len() {
+        let equal = tape.op("Equal", &[call.input(position)?, call.output()]);
+        masks.push(tape.node("Cast", &[&equal], vec![int("to", 1)]));
+    }
+    let names: Vec<&str> = masks.iter().map(String::as_str).collect();
+    let count = tape.op("Sum", &names);
+    let share = tape.op("Div", &[call.cotangent()?, &count]);
+    let mut results = Vec::new();
+    for position in wanted(call) {
+        let product = tape.mul(&masks[position], &share);
+        results.push(fit(tape, call, position, &product)?);
+    }
+    Ok(results)
+}
+
+/// `Where(condition, a, b)`
+fn select(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let (condition, dy) = (call.input(0)?, call.cotangent()?);
+    let zero = tape.scalar(0.0);
+    let mut results = Vec::new();
+    for position in wanted(call) {
+        let chosen = match position {
+            1 => tape.op("Where", &[condition, dy, &zero]),
+            2 => tape.op("Where", &[condition, &zero, dy]),
+            _ => return Err(call.form("a condition that carries a gradient")),
+        };
+        results.push(fit(tape, call, position, &chosen)?);
+    }
+    Ok(results)
+}
+
+fn neg(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    Ok(vec![(0, tape.op("Neg", &[call.cotangent()?]))])
+}
+
+fn abs(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let sign = tape.op("Sign", &[call.input(0)?]);
+    Ok(vec![(0, tape.mul(call.cotangent()?, &sign))])
+}
+
+/// `dX = -dY Y^2`
+fn reciprocal(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let square = tape.mul(call.output(), call.output());
+    let product = tape.mul(call.cotangent()?, &square);
+    Ok(vec![(0, tape.op("Neg", &[&product]))])
+}
+
+/// `dX = dY / (2 Y)`
+fn sqrt(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let twice = tape.scale(call.output(), 2.0);
+    Ok(vec![(0, tape.op("Div", &[call.cotangent()?, &twice]))])
+}
+
+fn exp(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    Ok(vec![(0, tape.mul(call.cotangent()?, call.output()))])
+}
+
+fn log(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    Ok(vec![(
+        0,
+        tape.op("Div", &[call.cotangent()?, call.input(0)?]),
+    )])
+}
+
+fn sin(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let slope = tape.op("Cos", &[call.input(0)?]);
+    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
+}
+
+fn cos(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let slope = tape.op("Sin", &[call.input(0)?]);
+    let product = tape.mul(call.cotangent()?, &slope);
+    Ok(vec![(0, tape.op("Neg", &[&product]))])
+}
+
+/// `2 / sqrt(pi) exp(-X^2)`
+fn erf(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let x = call.input(0)?;
+    let square = tape.mul(x, x);
+    let negative = tape.op("Neg", &[&square]);
+    let bell = tape.op("Exp", &[&negative]);
+    let slope = tape.scale(&bell, std::f32::consts::FRAC_2_SQRT_PI);
+    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
+}

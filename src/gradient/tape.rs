@@ -1,0 +1,373 @@
+//! The tape that rules write backward nodes to, and the call that a rule answers.
+
+use std::collections::HashMap;
+
+use tract_onnx::pb::{
+    AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
+};
+
+use super::GradientError;
+use crate::model::facts::{Dim, Facts};
+use crate::model::onnx::node_name;
+
+/// Prefix of every name that the tape makes.
+const PREFIX: &str = "backward/";
+
+/// Backward nodes and their constants, in the order in which they run.
+///
+/// Names stand for tensors; every method that adds a node returns the name of its output.
+pub struct Tape<'g> {
+    /// What is known of the forward tensors.
+    pub facts: &'g Facts,
+    /// The nodes written so far.
+    pub nodes: Vec<NodeProto>,
+    /// The constants written so far.
+    pub initializers: Vec<TensorProto>,
+    /// Outputs to add to forward nodes: (name of the node's first output, position of the new output, its name).
+    pub extra_outputs: Vec<(String, usize, String)>,
+    constants: HashMap<(i32, Vec<i64>, Vec<u8>), String>,
+}
+
+impl<'g> Tape<'g> {
+    /// An empty tape over a forward graph with these facts.
+    pub fn new(facts: &'g Facts) -> Self {
+        Tape {
+            facts,
+            nodes: Vec::new(),
+            initializers: Vec::new(),
+            extra_outputs: Vec::new(),
+            constants: HashMap::new(),
+        }
+    }
+
+    /// A name that nothing has yet.
+    fn fresh(&self, operator: &str) -> String {
+        let mut count = self.nodes.len() + self.initializers.len() + self.extra_outputs.len();
+        loop {
+            let name = format!("{PREFIX}{operator}_{count}");
+            if !self.facts.contains_key(&name) {
+                return name;
+            }
+            count += 1_000_000;
+        }
+    }
+
+    /// Adds a node with one output.
+    pub fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        attributes: Vec<AttributeProto>,
+    ) -> String {
+        let output = self.fresh(operator);
+        self.nodes.push(NodeProto {
+            name: output.clone(),
+            op_type: operator.to_owned(),
+            input: inputs.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output.clone()],
+            attribute: attributes,
+            ..NodeProto::default()
+        });
+        output
+    }
+
+    /// Adds a node without attributes.
+    pub fn op(&mut self, operator: &str, inputs: &[&str]) -> String {
+        self.node(operator, inputs, Vec::new())
+    }
+
+    /// The further output number `position` of the forward node that makes `tensor`.
+    pub fn forward_output(&mut self, tensor: &str, position: usize) -> String {
+        let known = self
+            .extra_outputs
+            .iter()
+            .find(|(of, at, _)| of == tensor && *at == position);
+        if let Some((_, _, name)) = known {
+            return name.clone();
+        }
+        let name = self.fresh("forward");
+        self.extra_outputs
+            .push((tensor.to_owned(), position, name.clone()));
+        name
+    }
+
+    /// A constant; the same constant twice is stored once.
+    fn constant(&mut self, data_type: DataType, dims: Vec<i64>, raw: Vec<u8>) -> String {
+        let key = (data_type as i32, dims.clone(), raw.clone());
+        if let Some(name) = self.constants.get(&key) {
+            return name.clone();
+        }
+        let name = self.fresh("constant");
+        self.initializers.push(TensorProto {
+            name: name.clone(),
+            dims,
+            data_type: data_type as i32,
+            raw_data: raw,
+            ..TensorProto::default()
+        });
+        self.constants.insert(key, name.clone());
+        name
+    }
+
+    /// An f32 scalar.
+    pub fn scalar(&mut self, value: f32) -> String {
+        self.constant(DataType::Float, vec![], value.to_le_bytes().to_vec())
+    }
+
+    /// An f32 constant of the shape `dims`.
+    pub fn floats(&mut self, dims: &[i64], values: &[f32]) -> String {
+        let raw = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        self.constant(DataType::Float, dims.to_vec(), raw)
+    }
+
+    /// An i64 vector (axes, shapes, positions).
+    pub fn ints(&mut self, values: &[i64]) -> String {
+        let raw = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        self.constant(DataType::Int64, vec![values.len() as i64], raw)
+    }
+
+    /// `a * b`
+    pub fn mul(&mut self, a: &str, b: &str) -> String {
+        self.op("Mul", &[a, b])
+    }
+
+    /// `a * value`; `a` itself where `value` is one.
+    pub fn scale(&mut self, a: &str, value: f32) -> String {
+        if value == 1.0 {
+            return a.to_owned();
+        }
+        let value = self.scalar(value);
+        self.mul(a, &value)
+    }
+
+    /// `cotangent` where `condition`, zero elsewhere.
+    pub fn masked(&mut self, condition: &str, cotangent: &str) -> String {
+        let zero = self.scalar(0.0);
+        self.op("Where", &[condition, cotangent, &zero])
+    }
+
+    /// The shape of a forward tensor.
+    ///
+    /// # Errors
+    /// [`GradientError::Shape`] where not even the rank is known.
+    pub fn shape(&self, tensor: &str) -> Result<Vec<Dim>, GradientError> {
+        match self.facts.get(tensor).and_then(|fact| fact.shape.clone()) {
+            Some(shape) => Ok(shape),
+            None => Err(GradientError::Shape {
+                tensor: tensor.to_owned(),
+                shape: "unknown".into(),
+            }),
+        }
+    }
+
+    /// The sizes of a forward tensor from axis `from` on.
+    ///
+    /// # Errors
+    /// [`GradientError::Shape`] where one of them is open.
+    pub fn sizes(&self, tensor: &str, from: usize) -> Result<Vec<i64>, GradientError> {
+        let shape = self.shape(tensor)?;
+        let known: Option<Vec<i64>> = shape.iter().skip(from).map(Dim::known).collect();
+        known.ok_or_else(|| self.open_shape(tensor))
+    }
+
+    /// The error for a shape that should be fixed and is not.
+    pub fn open_shape(&self, tensor: &str) -> GradientError {
+        let shape = self
+            .facts
+            .get(tensor)
+            .map_or("unknown".into(), |fact| fact.shape_text());
+        GradientError::Shape {
+            tensor: tensor.to_owned(),
+            shape,
+        }
+    }
+
+    /// The values of a small constant, rounded to integers.
+    pub fn constant_ints(&self, tensor: &str) -> Option<Vec<i64>> {
+        let values = self.facts.get(tensor)?.values.as_ref()?;
+        Some(values.iter().map(|&value| value as i64).collect())
+    }
+
+    /// `cotangent`, which has as many elements as the forward tensor `like`, in that tensor's shape.
+    ///
+    /// # Errors
+    /// [`GradientError::Shape`] where the rank of `like` is unknown.
+    pub fn reshape_like(&mut self, cotangent: &str, like: &str) -> Result<String, GradientError> {
+        let shape = self.shape(like)?;
+        let target = if shape.iter().filter(|dim| dim.known().is_none()).count() <= 1 {
+            let target: Vec<i64> = shape.iter().map(|dim| dim.known().unwrap_or(-1)).collect();
+            self.ints(&target)
+        } else {
+            self.op("Shape", &[like])
+        };
+        Ok(self.op("Reshape", &[cotangent, &target]))
+    }
+
+    /// Sums a cotangent of the shape of `from` down to the shape of `to`, which was broadcast to it.
+    ///
+    /// # Errors
+    /// [`GradientError::Shape`] where it cannot be told which axes were broadcast.
+    pub fn sum_to(
+        &mut self,
+        cotangent: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<String, GradientError> {
+        let wide = self.shape(from)?;
+        let narrow = self.shape(to)?;
+        let leading = wide.len().saturating_sub(narrow.len());
+        let mut axes: Vec<i64> = (0..leading as i64).collect();
+        for (axis, dim) in narrow.iter().enumerate() {
+            let beside = &wide[leading + axis];
+            if *dim == Dim::Known(1) && *beside != Dim::Known(1) {
+                axes.push((leading + axis) as i64);
+            } else if dim != beside {
+                return Err(self.open_shape(to));
+            }
+        }
+        if axes.is_empty() {
+            return Ok(cotangent.to_owned());
+        }
+        let axes = self.ints(&axes);
+        let summed = self.node("ReduceSum", &[cotangent, &axes], vec![int("keepdims", 1)]);
+        if leading == 0 {
+            Ok(summed)
+        } else {
+            self.reshape_like(&summed, to)
+        }
+    }
+}
+
+/// One node to differentiate.
+pub struct Call<'a> {
+    /// The forward node.
+    pub node: &'a NodeProto,
+    /// The model's opset.
+    pub opset: i64,
+    /// The cotangent of each output, where it has one.
+    pub cotangents: Vec<Option<String>>,
+    /// Which inputs need a cotangent.
+    pub wanted: Vec<bool>,
+}
+
+/// What a rule returns: cotangents of inputs, by position.
+pub type Cotangents = Result<Vec<(usize, String)>, GradientError>;
+
+impl Call<'_> {
+    /// Name of input `position`.
+    ///
+    /// # Errors
+    /// [`GradientError::Form`] where the node has no such input.
+    pub fn input(&self, position: usize) -> Result<&str, GradientError> {
+        match self.node.input.get(position) {
+            Some(name) if !name.is_empty() => Ok(name),
+            _ => Err(self.form(&format!("a missing input {position}"))),
+        }
+    }
+
+    /// Name of the first output. `onnx::read` made sure there is one.
+    pub fn output(&self) -> &str {
+        self.node.output.first().map_or("", String::as_str)
+    }
+
+    /// Cotangent of the first output.
+    ///
+    /// # Errors
+    /// [`GradientError::Form`] where only another output carries one.
+    pub fn cotangent(&self) -> Result<&str, GradientError> {
+        match self.cotangents.first() {
+            Some(Some(name)) => Ok(name),
+            _ => Err(self.form("a gradient through its second output")),
+        }
+    }
+
+    /// Whether input `position` needs a cotangent.
+    pub fn wants(&self, position: usize) -> bool {
+        self.wanted.get(position).copied().unwrap_or(false)
+    }
+
+    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
+        self.node
+            .attribute
+            .iter()
+            .find(|attribute| attribute.name == name)
+    }
+
+    /// An integer attribute.
+    pub fn int(&self, name: &str, default: i64) -> i64 {
+        self.attribute(name)
+            .map_or(default, |attribute| attribute.i)
+    }
+
+    /// A float attribute.
+    pub fn float(&self, name: &str, default: f32) -> f32 {
+        self.attribute(name)
+            .map_or(default, |attribute| attribute.f)
+    }
+
+    /// A list of integers.
+    pub fn ints(&self, name: &str) -> Option<Vec<i64>> {
+        self.attribute(name).map(|attribute| attribute.ints.clone())
+    }
+
+    /// A string attribute.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.attribute(name)
+            .map(|attribute| String::from_utf8_lossy(&attribute.s).into_owned())
+    }
+
+    /// The error for a form that the rule does not cover.
+    pub fn form(&self, form: &str) -> GradientError {
+        GradientError::Form {
+            operator: self.node.op_type.clone(),
+            node: node_name(self.node).to_owned(),
+            form: form.to_owned(),
+        }
+    }
+}
+
+/// An integer attribute.
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Int as i32,
+        i: value,
+        ..AttributeProto::default()
+    }
+}
+
+/// A float attribute.
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Float as i32,
+        f: value,
+        ..AttributeProto::default()
+    }
+}
+
+/// A list-of-integers attribute.
+pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Ints as i32,
+        ints: values.to_vec(),
+        ..AttributeProto::default()
+    }
+}
+
+/// A string attribute.
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::String as i32,
+        s: value.as_bytes().to_vec(),
+        ..AttributeProto::default()
+    }
+}

@@ -1,0 +1,172 @@
+//! What is known of every tensor of a graph before it runs: element type, shape, and the value where it is constant.
+//!
+//! The inference is tract's; this module turns its answer into a table by ONNX tensor name.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use tract_onnx::Onnx;
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::InferenceModelExt;
+use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
+use tract_onnx::tract_hir::prelude::{DatumType, Tensor};
+
+use super::ModelError;
+
+/// One dimension of a shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dim {
+    /// A number that the graph fixes.
+    Known(i64),
+    /// A symbol (the batch, mostly) or an expression of symbols, in tract's notation; `?` where nothing is known.
+    Symbol(String),
+}
+
+impl Dim {
+    /// The number, where it is fixed.
+    #[must_use]
+    pub fn known(&self) -> Option<i64> {
+        match self {
+            Dim::Known(value) => Some(*value),
+            Dim::Symbol(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Dim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dim::Known(value) => write!(f, "{value}"),
+            Dim::Symbol(symbol) => write!(f, "{symbol}"),
+        }
+    }
+}
+
+/// The element types that gradlens tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElementType {
+    /// 32-bit floating point: the only type that gradients flow through.
+    F32,
+    /// Any other type.
+    Other,
+    /// Not inferred.
+    Unknown,
+}
+
+/// What is known of one tensor.
+#[derive(Debug, Clone)]
+pub struct Fact {
+    /// Element type.
+    pub element: ElementType,
+    /// Shape; `None` where not even the rank is known.
+    pub shape: Option<Vec<Dim>>,
+    /// The values of a constant of at most [`SMALL`] elements, as f64 (axes, shapes, bounds: what rules read).
+    pub values: Option<Vec<f64>>,
+}
+
+/// Constants of up to this many elements are kept in [`Fact::values`].
+pub const SMALL: usize = 4096;
+
+impl Fact {
+    /// Number of dimensions, where it is known.
+    #[must_use]
+    pub fn rank(&self) -> Option<usize> {
+        self.shape.as_ref().map(Vec::len)
+    }
+
+    /// The shape as `[N, 3, 224, 224]`, for messages.
+    #[must_use]
+    pub fn shape_text(&self) -> String {
+        match &self.shape {
+            None => "[?]".into(),
+            Some(dims) => {
+                let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
+                format!("[{}]", dims.join(", "))
+            }
+        }
+    }
+}
+
+/// Facts by tensor name.
+pub type Facts = HashMap<String, Fact>;
+
+/// Infers the facts of a graph whose half-precision initializers are already widened.
+///
+/// # Errors
+/// [`ModelError::Damaged`] where shapes contradict each other or an attribute does not parse.
+pub fn infer(proto: &ModelProto) -> Result<Facts, ModelError> {
+    let parsed = Onnx::parse(&tract_onnx::onnx(), proto, None)
+        .map_err(|error| ModelError::Damaged(first_cause(error.as_ref())))?;
+    let mut model = parsed.model;
+    // Obstinate: one operator that tract cannot type leaves the others' facts in place; what a rule then misses it names.
+    let analysed = model.analyse(true);
+    if let Err(error) = analysed {
+        return Err(ModelError::Damaged(first_cause(error.as_ref())));
+    }
+    let mut facts = Facts::with_capacity(parsed.outlets_by_name.len());
+    for (name, outlet) in parsed.outlets_by_name {
+        if let Ok(fact) = model.outlet_fact(outlet) {
+            facts.insert(name, translate(fact));
+        }
+    }
+    Ok(facts)
+}
+
+/// tract's fact in this module's terms.
+fn translate(fact: &InferenceFact) -> Fact {
+    let element = match fact.datum_type.concretize() {
+        Some(DatumType::F32) => ElementType::F32,
+        Some(_) => ElementType::Other,
+        None => ElementType::Unknown,
+    };
+    let shape = fact.shape.rank().concretize().map(|_| {
+        fact.shape
+            .dims()
+            .map(|dim| match dim.concretize() {
+                Some(dim) => match dim.to_i64() {
+                    Ok(value) => Dim::Known(value),
+                    Err(_) => Dim::Symbol(dim.to_string()),
+                },
+                None => Dim::Symbol("?".into()),
+            })
+            .collect()
+    });
+    let values = fact
+        .value
+        .concretize()
+        .and_then(|tensor| small_values(&tensor));
+    Fact {
+        element,
+        shape,
+        values,
+    }
+}
+
+/// The elements of a small constant as f64.
+fn small_values(tensor: &Tensor) -> Option<Vec<f64>> {
+    if tensor.len() > SMALL {
+        return None;
+    }
+    let wide = tensor.cast_to::<f64>().ok()?;
+    Some(
+        wide.to_plain_array_view::<f64>()
+            .ok()?
+            .iter()
+            .copied()
+            .collect(),
+    )
+}
+
+/// The innermost sentence of a chain of errors: what went wrong, without the steps on the way.
+pub(crate) fn first_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause
+        .to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}

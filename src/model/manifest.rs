@@ -1,0 +1,115 @@
+//! The manifest beside a model: how a picture becomes its input, what its outputs mean, and what must be said with a result.
+
+use serde::{Deserialize, Serialize};
+
+use super::ModelError;
+use crate::image::{Channels, Preprocessing};
+
+/// The schema that [`Manifest`] is written in.
+pub const SCHEMA: &str = "gradlens.model/1";
+
+/// What every result carries where the manifest says nothing of its own.
+pub const DEFAULT_NOTICE: &str = "Not for diagnostic use. A heat map shows what moved this score; it does not locate \
+     disease, and a high accuracy can come from shortcuts in the data.";
+
+/// `manifest.json`, schema `gradlens.model/1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// A short name, the same in reports and on the command line.
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// Version of the weights.
+    #[serde(default)]
+    pub version: String,
+    /// One label a class, in the order of the scores.
+    pub labels: Vec<Label>,
+    /// The picture input.
+    pub input: Input,
+    /// From a decoded picture to the input tensor.
+    pub preprocessing: Preprocessing,
+    /// Name of the score tensor, before the softmax. Found by rule where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<String>,
+    /// Name of the probability tensor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probabilities: Option<String>,
+    /// The layer to explain by default. Found by rule where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    /// The words shown with every result.
+    #[serde(default = "default_notice")]
+    pub notice: String,
+    /// What the weights were learned from.
+    #[serde(default)]
+    pub sources: String,
+}
+
+/// A class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Short name: what `--class` takes and what reports hold.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+}
+
+/// The picture input of the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Tensor name.
+    pub name: String,
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// Order of the channels.
+    pub channels: Channels,
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] says which field is wrong and where.
+    pub fn parse(json: &str) -> Result<Manifest, ModelError> {
+        let manifest: Manifest =
+            serde_json::from_str(json).map_err(|error| ModelError::Manifest(error.to_string()))?;
+        if manifest.schema != SCHEMA {
+            return Err(ModelError::Manifest(format!(
+                "its schema is '{}', this version reads '{SCHEMA}'",
+                manifest.schema
+            )));
+        }
+        let Input { width, height, .. } = manifest.input;
+        if !(1..=8192).contains(&width) || !(1..=8192).contains(&height) {
+            return Err(ModelError::Manifest(format!(
+                "an input of {width} x {height} pixels is outside 1 to 8192"
+            )));
+        }
+        Ok(manifest)
+    }
+
+    /// Index of the class that `text` names: its label's id or name (in any case), or its index.
+    #[must_use]
+    pub fn class_index(&self, text: &str) -> Option<usize> {
+        let same = |label: &Label| {
+            label.id.eq_ignore_ascii_case(text) || label.name.eq_ignore_ascii_case(text)
+        };
+        self.labels.iter().position(same).or_else(|| {
+            text.parse()
+                .ok()
+                .filter(|&index: &usize| index < self.labels.len())
+        })
+    }
+}
+
+/// For serde.
+fn default_notice() -> String {
+    DEFAULT_NOTICE.into()
+}

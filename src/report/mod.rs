@@ -1,0 +1,206 @@
+//! The JSON report: what was explained, with which numbers, computed by what.
+
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::EngineInfo;
+use crate::explain::{Explainer, HeatMap, Method, Observation, Question, Target};
+use crate::image::{Picture, Preprocessing, Region};
+
+/// The schema that [`Report`] is written in.
+pub const SCHEMA: &str = "gradlens.report/1";
+
+/// A report, schema `gradlens.report/1`. Enough to compute the same numbers again elsewhere, and to compare.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// The picture's file.
+    pub picture: PictureEntry,
+    /// The model's files.
+    pub model: ModelEntry,
+    /// What was done to the picture before the network saw it.
+    pub preprocessing: PreprocessingEntry,
+    /// One entry a class, in the model's order.
+    pub scores: Vec<ScoreEntry>,
+    /// The question.
+    pub explained: ExplainedEntry,
+    /// The method's id.
+    pub method: String,
+    /// The layer's tensor name.
+    pub layer: String,
+    /// The raw map.
+    pub map: MapEntry,
+    /// What computed it.
+    pub engine: EngineInfo,
+    /// The words that belong to every result.
+    pub notice: String,
+}
+
+/// Which picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureEntry {
+    /// File name without its folder.
+    pub name: String,
+    /// sha256 of the file's bytes.
+    pub sha256: String,
+    /// Width as displayed, in pixels.
+    pub width: u32,
+    /// Height as displayed, in pixels.
+    pub height: u32,
+}
+
+impl PictureEntry {
+    /// The entry of a decoded file.
+    #[must_use]
+    pub fn of(name: &str, bytes: &[u8], picture: &Picture) -> PictureEntry {
+        PictureEntry {
+            name: name.to_owned(),
+            sha256: crate::model::sha256_hex(bytes),
+            width: picture.width(),
+            height: picture.height(),
+        }
+    }
+}
+
+/// Which model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelEntry {
+    /// The manifest's id.
+    pub id: String,
+    /// sha256 of `model.onnx`.
+    pub sha256: String,
+    /// sha256 of the gradient graph for the report's layer, as `gradlens gradient` writes it.
+    pub gradient_sha256: String,
+}
+
+/// How the network saw the picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreprocessingEntry {
+    /// The model's rules.
+    #[serde(flatten)]
+    pub rules: Preprocessing,
+    /// Width and height of the network's input.
+    pub input: [usize; 2],
+    /// The part of the picture that the rules kept, in its pixels.
+    pub region: Region,
+}
+
+/// A class and what it got.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoreEntry {
+    /// Position among the scores.
+    pub index: usize,
+    /// The label's id.
+    pub label: String,
+    /// The score before the softmax.
+    pub logit: f32,
+    /// The probability.
+    pub probability: f32,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedEntry {
+    /// The class explained.
+    pub index: usize,
+    /// Its label's id.
+    pub label: String,
+    /// Label's id of the class that it was contrasted with.
+    pub contrast: Option<String>,
+    /// Logit or probability.
+    pub target: Target,
+}
+
+/// The raw map.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MapEntry {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Smallest value.
+    pub min: f32,
+    /// Largest value.
+    pub max: f32,
+    /// Row by row, unnormalised, with as many digits as an f32 needs.
+    pub values: Vec<f32>,
+    /// Why there is nothing to see, where there is nothing to see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty: Option<String>,
+}
+
+impl MapEntry {
+    /// The map as an array `[H, W]`; `None` where the sizes contradict each other.
+    #[must_use]
+    pub fn array(&self) -> Option<Array2<f32>> {
+        Array2::from_shape_vec((self.height, self.width), self.values.clone()).ok()
+    }
+}
+
+/// One entry a class of an observation.
+#[must_use]
+pub fn scores(explainer: &Explainer, observation: &Observation) -> Vec<ScoreEntry> {
+    let labels = &explainer.model.manifest.labels;
+    let values = observation.logits.iter().zip(&observation.probabilities);
+    let entries = labels.iter().zip(values).enumerate();
+    entries
+        .map(|(index, (label, (&logit, &probability)))| ScoreEntry {
+            index,
+            label: label.id.clone(),
+            logit,
+            probability,
+        })
+        .collect()
+}
+
+impl Report {
+    /// Puts a report together.
+    #[must_use]
+    pub fn new(
+        explainer: &Explainer,
+        picture: &PictureEntry,
+        region: Region,
+        observation: &Observation,
+        question: &Question,
+        method: &dyn Method,
+        map: &HeatMap,
+    ) -> Report {
+        let manifest = &explainer.model.manifest;
+        let label = |index: usize| manifest.labels.get(index).map(|label| label.id.clone());
+        let (height, width) = map.values.dim();
+        Report {
+            schema: SCHEMA.into(),
+            picture: picture.clone(),
+            model: ModelEntry {
+                id: manifest.id.clone(),
+                sha256: explainer.model.sha256.clone(),
+                gradient_sha256: explainer.gradient_sha256.clone(),
+            },
+            preprocessing: PreprocessingEntry {
+                rules: manifest.preprocessing.clone(),
+                input: [manifest.input.width, manifest.input.height],
+                region,
+            },
+            scores: scores(explainer, observation),
+            explained: ExplainedEntry {
+                index: question.class,
+                label: label(question.class).unwrap_or_default(),
+                contrast: question.contrast.and_then(label),
+                target: question.target,
+            },
+            method: method.id().into(),
+            layer: explainer.layer.clone(),
+            map: MapEntry {
+                width,
+                height,
+                min: map.min,
+                max: map.max,
+                values: map.values.iter().copied().collect(),
+                empty: map.empty.clone(),
+            },
+            engine: explainer.engine(),
+            notice: manifest.notice.clone(),
+        }
+    }
+}

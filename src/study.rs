@@ -1,0 +1,235 @@
+//! One picture under one model: what the terminal and the page both do, without their files and buttons.
+
+use image::RgbImage;
+use ndarray_npy::WriteNpyExt;
+
+use crate::explain::{self, ExplainError, Explainer, HeatMap, Observation, Question, Target};
+use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, PreprocessError};
+use crate::render::{self, ColorMap, Heat, Peak, RenderError};
+use crate::report::{PictureEntry, Report};
+
+/// The sentence that every exported picture carries in its pixels.
+pub const STAMP: &str = "Not for diagnostic use.";
+
+/// Why a picture has no result. The message is one line and leaves out the file's name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StudyError {
+    /// The file is no picture that gradlens reads.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The manifest's preprocessing does not fit.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// The model, the engine or the question is at fault.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
+    /// The result cannot be drawn.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// The map cannot be written as `.npy`.
+    #[error("the map cannot be written: {0}")]
+    Npy(String),
+}
+
+/// A picture, decoded, as the network saw it, and what the network made of it.
+#[derive(Debug, Clone)]
+pub struct Study {
+    /// The file, for the report.
+    pub entry: PictureEntry,
+    /// The picture.
+    pub picture: Picture,
+    /// The network's input.
+    pub prepared: Prepared,
+    /// Scores and activations.
+    pub observation: Observation,
+}
+
+/// What to explain; `None` leaves the choice to gradlens.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The class; by default the one with the highest score.
+    pub class: Option<usize>,
+    /// The class to contrast it with.
+    pub contrast: Option<usize>,
+    /// The method's id; by default the first of [`METHODS`](explain::METHODS).
+    pub method: Option<String>,
+    /// Logit or probability; by default the method's own.
+    pub target: Option<Target>,
+}
+
+/// The answer to a [`Request`].
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The report.
+    pub report: Report,
+    /// The raw map.
+    pub map: HeatMap,
+    /// Where the map is highest, in the picture's pixels; `None` where it is empty.
+    pub peak: Option<Peak>,
+    heat: Heat,
+}
+
+impl Study {
+    /// Decodes a file, brings it to the model's input and runs the forward pass.
+    ///
+    /// # Errors
+    /// [`StudyError`] says what is wrong with the file or the model.
+    pub fn open(explainer: &Explainer, name: &str, bytes: &[u8]) -> Result<Study, StudyError> {
+        let picture = pictures::decode(bytes, &Limits::default())?;
+        let entry = PictureEntry::of(name, bytes, &picture);
+        let prepared = explainer.prepare(&picture)?;
+        let observation = explainer.observe(&prepared.tensor)?;
+        Ok(Study {
+            entry,
+            picture,
+            prepared,
+            observation,
+        })
+    }
+
+    /// The class with the highest score.
+    #[must_use]
+    pub fn best_class(&self) -> usize {
+        let logits = self.observation.logits.iter().enumerate();
+        logits
+            .max_by(|a, b| a.1.total_cmp(b.1))
+            .map_or(0, |(index, _)| index)
+    }
+
+    /// Explains the picture.
+    ///
+    /// # Errors
+    /// [`StudyError::Explain`] for an unknown class, method or target, or a failing engine.
+    pub fn ask(&self, explainer: &Explainer, request: &Request) -> Result<Answer, StudyError> {
+        let method = match &request.method {
+            Some(id) => explain::method(id)?,
+            None => explain::METHODS[0],
+        };
+        let question = Question {
+            class: request.class.unwrap_or_else(|| self.best_class()),
+            contrast: request.contrast,
+            target: request.target.unwrap_or_else(|| method.target()),
+        };
+        let map = explainer.explain(&self.observation, &question, method)?;
+        let region = self.prepared.region;
+        let heat = Heat::new(&map.values.view(), region)?;
+        let peak = match map.empty {
+            None => render::peak(&map.values.view(), region),
+            Some(_) => None,
+        };
+        let report = Report::new(
+            explainer,
+            &self.entry,
+            region,
+            &self.observation,
+            &question,
+            method,
+            &map,
+        );
+        Ok(Answer {
+            report,
+            map,
+            peak,
+            heat,
+        })
+    }
+}
+
+impl Answer {
+    /// The picture with the heat map over it, at the picture's own size.
+    ///
+    /// # Errors
+    /// [`RenderError::Opacity`] unless `opacity` is 0 to 1.
+    pub fn overlay(
+        &self,
+        study: &Study,
+        colormap: ColorMap,
+        opacity: f32,
+    ) -> Result<RgbImage, RenderError> {
+        self.heat
+            .overlay(&study.picture.to_rgb8(), colormap, opacity)
+    }
+
+    /// The overlay as a PNG file, the notice in its pixels.
+    ///
+    /// # Errors
+    /// As [`overlay`](Answer::overlay).
+    pub fn overlay_png(
+        &self,
+        study: &Study,
+        colormap: ColorMap,
+        opacity: f32,
+    ) -> Result<Vec<u8>, RenderError> {
+        self.png(self.overlay(study, colormap, opacity)?)
+    }
+
+    /// Picture, heat map and overlay side by side as a PNG file, the notice in its pixels.
+    ///
+    /// # Errors
+    /// As [`overlay`](Answer::overlay).
+    pub fn figure_png(
+        &self,
+        study: &Study,
+        colormap: ColorMap,
+        opacity: f32,
+    ) -> Result<Vec<u8>, RenderError> {
+        self.png(
+            self.heat
+                .figure(&study.picture.to_rgb8(), colormap, opacity)?,
+        )
+    }
+
+    /// The raw map as a NumPy file: f32, `[H, W]`.
+    ///
+    /// # Errors
+    /// [`StudyError::Npy`].
+    pub fn map_npy(&self) -> Result<Vec<u8>, StudyError> {
+        let mut bytes = Vec::new();
+        self.map
+            .values
+            .write_npy(&mut bytes)
+            .map_err(|error| StudyError::Npy(error.to_string()))?;
+        Ok(bytes)
+    }
+
+    /// What is explained, in a line: `Grad-CAM of covid (0.921), layer conv_head`.
+    #[must_use]
+    pub fn caption(&self) -> String {
+        let report = &self.report;
+        let explained = &report.explained;
+        let method =
+            explain::method(&report.method).map_or(report.method.as_str(), |method| method.name());
+        let probability = report
+            .scores
+            .get(explained.index)
+            .map_or(0.0, |score| score.probability);
+        let against = explained
+            .contrast
+            .as_ref()
+            .map(|label| format!(" rather than {label}"));
+        let against = against.unwrap_or_default();
+        format!(
+            "{method} of {} ({probability:.3}){against}, layer {}",
+            explained.label, report.layer
+        )
+    }
+
+    /// Stamps and encodes a picture of this answer.
+    fn png(&self, mut picture: RgbImage) -> Result<Vec<u8>, RenderError> {
+        let caption = self.caption();
+        let model = &self.report.model.id;
+        render::stamp(&mut picture, &format!("{STAMP} {model}: {caption}"));
+        let software = format!("gradlens {}", crate::VERSION);
+        let notice = format!(
+            "{STAMP} {}",
+            self.report.notice.trim_start_matches(STAMP).trim()
+        );
+        let texts = [
+            ("Description", caption.as_str()),
+            ("Disclaimer", notice.as_str()),
+            ("Software", software.as_str()),
+        ];
+        render::encode_png(&picture, &texts)
+    }
+}

@@ -1,0 +1,320 @@
+//! The page: the crate's work behind `wasm-bindgen` classes. Thin; what it calls is in the other modules.
+//!
+//! Structured values cross as JSON text, pixels and files as byte arrays. Every error is a JavaScript `Error` whose message is one
+//! line that the page can show as it is.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use wasm_bindgen::prelude::*;
+
+use crate::engine::{Engine, Tract};
+use crate::explain::{self, METHODS, Target};
+use crate::model::{DEFAULT_NOTICE, Model};
+use crate::render::{self, ColorMap};
+use crate::report;
+use crate::study::{Answer, Request, Study};
+
+/// Sends panics to the console with their message.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// Version of the crate.
+#[wasm_bindgen]
+#[must_use]
+pub fn version() -> String {
+    crate::VERSION.into()
+}
+
+/// What can be chosen, as JSON: `{"methods": [{"id", "name", "about", "target"}], "colormaps": [], "targets": [], "notice": ""}`.
+#[wasm_bindgen]
+#[must_use]
+pub fn catalogue() -> String {
+    let methods: Vec<_> = METHODS
+        .iter()
+        .map(|method| {
+            json!({
+                "id": method.id(),
+                "name": method.name(),
+                "about": method.about(),
+                "target": method.target(),
+            })
+        })
+        .collect();
+    let colormaps: Vec<&str> = ColorMap::ALL
+        .iter()
+        .map(|colormap| colormap.name())
+        .collect();
+    json!({
+        "methods": methods,
+        "colormaps": colormaps,
+        "targets": [Target::Logit, Target::Probability],
+        "notice": DEFAULT_NOTICE,
+    })
+    .to_string()
+}
+
+/// A model, made ready; at most one picture and one explanation of it at a time.
+#[wasm_bindgen]
+pub struct Explainer {
+    engine: Arc<dyn Engine>,
+    model: Arc<Model>,
+    inner: explain::Explainer,
+    study: Option<Study>,
+    answer: Option<Answer>,
+}
+
+/// The options of [`Explainer::explain`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    class: Option<usize>,
+    contrast: Option<usize>,
+    layer: Option<String>,
+    method: Option<String>,
+    target: Option<Target>,
+}
+
+/// Milliseconds since the page or its worker started; 0 where there is no clock.
+fn now() -> f64 {
+    let scope: Option<web_sys::WorkerGlobalScope> = js_sys::global().dyn_into().ok();
+    scope
+        .and_then(|scope| scope.performance())
+        .map_or(0.0, |clock| clock.now())
+}
+
+/// An error for JavaScript, the message in one line.
+fn thrown(error: impl std::fmt::Display) -> JsError {
+    JsError::new(
+        &error
+            .to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
+}
+
+/// JSON text of a value.
+fn to_json(value: &impl Serialize) -> Result<String, JsError> {
+    serde_json::to_string(value).map_err(thrown)
+}
+
+#[wasm_bindgen]
+impl Explainer {
+    /// Opens a model and prepares it for its default layer.
+    ///
+    /// # Errors
+    /// One line: what is wrong with the model or its manifest.
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        model: &[u8],
+        manifest_json: Option<String>,
+        file_name: &str,
+    ) -> Result<Explainer, JsError> {
+        let id = file_name.strip_suffix(".onnx").unwrap_or(file_name);
+        let model = Arc::new(Model::open(model, manifest_json.as_deref(), id).map_err(thrown)?);
+        let engine: Arc<dyn Engine> = Arc::new(Tract);
+        let inner = explain::Explainer::new(engine.clone(), model.clone(), None).map_err(thrown)?;
+        Ok(Explainer {
+            engine,
+            model,
+            inner,
+            study: None,
+            answer: None,
+        })
+    }
+
+    /// The model as JSON: id, name, sha256, notice, labels, layers, input, whether its manifest was guessed.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn describe(&self) -> Result<String, JsError> {
+        let manifest = &self.model.manifest;
+        let labels: Vec<_> = manifest
+            .labels
+            .iter()
+            .enumerate()
+            .map(|(index, label)| json!({"index": index, "id": label.id, "name": label.name}))
+            .collect();
+        to_json(&json!({
+            "id": manifest.id,
+            "name": manifest.name,
+            "sha256": self.model.sha256,
+            "notice": manifest.notice,
+            "sources": manifest.sources,
+            "labels": labels,
+            "layers": self.model.layers,
+            "input": manifest.input,
+            "preprocessing": manifest.preprocessing,
+            "guessed": self.model.guessed,
+            "method": METHODS[0].id(),
+            "layer": self.inner.layer,
+        }))
+    }
+
+    /// Decodes a picture and scores it. Returns JSON: the file, the region that the network sees, the scores.
+    ///
+    /// # Errors
+    /// One line: why the file is no picture, or what failed.
+    pub fn open(&mut self, name: &str, bytes: &[u8]) -> Result<String, JsError> {
+        // The last picture's memory goes before the next one's comes.
+        self.study = None;
+        self.answer = None;
+        let start = now();
+        let study = Study::open(&self.inner, name, bytes).map_err(thrown)?;
+        let names = self
+            .model
+            .manifest
+            .labels
+            .iter()
+            .map(|label| label.name.as_str());
+        let scores: Vec<_> = report::scores(&self.inner, &study.observation)
+            .into_iter()
+            .zip(names)
+            .map(|(score, name)| {
+                json!({
+                    "index": score.index,
+                    "label": score.label,
+                    "name": name,
+                    "logit": score.logit,
+                    "probability": score.probability,
+                })
+            })
+            .collect();
+        let text = to_json(&json!({
+            "name": study.entry.name,
+            "sha256": study.entry.sha256,
+            "width": study.entry.width,
+            "height": study.entry.height,
+            "region": study.prepared.region,
+            "scores": scores,
+            "milliseconds": {"forward": now() - start},
+        }))?;
+        self.study = Some(study);
+        Ok(text)
+    }
+
+    /// Explains the open picture. Options are JSON: `{"class", "contrast", "layer", "method", "target"}`, each optional.
+    ///
+    /// Another class runs only the part of the graph that depends on the class; another layer runs the forward pass again.
+    ///
+    /// # Errors
+    /// One line: an unknown class, layer or method, or no open picture.
+    pub fn explain(&mut self, options_json: &str) -> Result<String, JsError> {
+        let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
+        let start = now();
+        let layer = options.layer.as_deref().unwrap_or(&self.model.layer);
+        if layer != self.inner.layer {
+            let inner =
+                explain::Explainer::new(self.engine.clone(), self.model.clone(), Some(layer));
+            let inner = inner.map_err(thrown)?;
+            if let Some(study) = &mut self.study {
+                study.observation = inner.observe(&study.prepared.tensor).map_err(thrown)?;
+            }
+            self.inner = inner;
+            self.answer = None;
+        }
+        let study = self
+            .study
+            .as_ref()
+            .ok_or_else(|| JsError::new("no picture is open"))?;
+        let request = Request {
+            class: options.class,
+            contrast: options.contrast,
+            method: options.method,
+            target: options.target,
+        };
+        let answer = study.ask(&self.inner, &request).map_err(thrown)?;
+        let (width, height) = (study.entry.width, study.entry.height);
+        let peak = answer
+            .peak
+            .map(|peak| json!({"x": peak.x, "y": peak.y, "words": peak.words(width, height)}));
+        let text = to_json(&json!({
+            "report": answer.report,
+            "empty": answer.map.empty,
+            "peak": peak,
+            "caption": answer.caption(),
+            "milliseconds": {"backward": now() - start},
+        }))?;
+        self.answer = Some(answer);
+        Ok(text)
+    }
+
+    /// The picture with the heat map over it: RGBA, width x height x 4 bytes, no stamp.
+    ///
+    /// # Errors
+    /// One line: nothing explained yet, an unknown colour map, an opacity outside 0 to 1.
+    pub fn overlay(&self, colormap: &str, opacity: f32) -> Result<Vec<u8>, JsError> {
+        let (study, answer) = self.explained()?;
+        let overlay = answer
+            .overlay(study, parse(colormap)?, opacity)
+            .map_err(thrown)?;
+        Ok(render::rgba(&overlay))
+    }
+
+    /// The overlay as a PNG file with the notice in its pixels.
+    ///
+    /// # Errors
+    /// As [`overlay`](Explainer::overlay).
+    pub fn overlay_png(&self, colormap: &str, opacity: f32) -> Result<Vec<u8>, JsError> {
+        let (study, answer) = self.explained()?;
+        answer
+            .overlay_png(study, parse(colormap)?, opacity)
+            .map_err(thrown)
+    }
+
+    /// Picture, heat map and overlay side by side as a PNG file with the notice in its pixels.
+    ///
+    /// # Errors
+    /// As [`overlay`](Explainer::overlay).
+    pub fn figure_png(&self, colormap: &str, opacity: f32) -> Result<Vec<u8>, JsError> {
+        let (study, answer) = self.explained()?;
+        answer
+            .figure_png(study, parse(colormap)?, opacity)
+            .map_err(thrown)
+    }
+
+    /// The colours of a map from its lowest to its highest value: RGBA, 256 pixels.
+    ///
+    /// # Errors
+    /// One line: an unknown colour map.
+    pub fn legend(&self, colormap: &str) -> Result<Vec<u8>, JsError> {
+        Ok(parse(colormap)?.legend())
+    }
+
+    /// The raw map as a NumPy file.
+    ///
+    /// # Errors
+    /// One line: nothing explained yet.
+    pub fn map_npy(&self) -> Result<Vec<u8>, JsError> {
+        self.explained()?.1.map_npy().map_err(thrown)
+    }
+
+    /// What the network saw: RGBA at the size of its input.
+    ///
+    /// # Errors
+    /// One line: no open picture.
+    pub fn seen(&self) -> Result<Vec<u8>, JsError> {
+        let study = self
+            .study
+            .as_ref()
+            .ok_or_else(|| JsError::new("no picture is open"))?;
+        Ok(render::rgba(&study.prepared.seen()))
+    }
+
+    /// The picture and the answer, where there are both.
+    fn explained(&self) -> Result<(&Study, &Answer), JsError> {
+        match (&self.study, &self.answer) {
+            (Some(study), Some(answer)) => Ok((study, answer)),
+            _ => Err(JsError::new("nothing is explained yet")),
+        }
+    }
+}
+
+/// A colour map by its name.
+fn parse(colormap: &str) -> Result<ColorMap, JsError> {
+    colormap.parse().map_err(thrown)
+}
