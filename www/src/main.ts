@@ -10,6 +10,7 @@ import { ProblemsView } from './view/problems.ts';
 import { ProgressView } from './view/progress.ts';
 import { ScoresView } from './view/scores.ts';
 import { SeenView } from './view/seen.ts';
+import { SettingsView } from './view/settings.ts';
 import { StageView } from './view/stage.ts';
 import { TrayView } from './view/tray.ts';
 
@@ -28,6 +29,7 @@ const views: { update(session: Session): void }[] = [
   new LookView(session),
   new SeenView(),
   new ExportsView(session),
+  new SettingsView(session),
 ];
 
 window.gradlens = { report: () => session.report() };

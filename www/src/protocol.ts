@@ -28,7 +28,7 @@ export type Pixels = Uint8ClampedArray<ArrayBuffer>;
 export interface Exchange {
   load: {
     request: { source: ModelSource };
-    answer: { model: ModelDescription; catalogue: Catalogue; version: string; sources: string };
+    answer: { model: ModelDescription; catalogue: Catalogue; version: string };
   };
   score: {
     request: { picture: PictureFile };

@@ -46,7 +46,6 @@ export interface LoadedModel {
   model: ModelDescription;
   catalogue: Catalogue;
   version: string;
-  sources: string;
 }
 
 export class Session {

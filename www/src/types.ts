@@ -1,13 +1,15 @@
 /** The JSON that the engine speaks: what it says about itself, a model, a picture and a heat map. */
 
-export interface Named {
+export interface Method {
   id: string;
   name: string;
   about: string;
+  /** What it takes the gradient of unless told otherwise. */
+  target: string;
 }
 
 export interface Catalogue {
-  methods: Named[];
+  methods: Method[];
   colormaps: string[];
   targets: string[];
   notice: string;
@@ -33,9 +35,12 @@ export interface ModelDescription {
   name: string;
   sha256: string;
   notice: string;
+  /** What it was trained on, in a sentence; empty where that is not known. */
+  sources: string;
   labels: Label[];
   layers: Layer[];
   input: { name: string; width: number; height: number; channels: string };
+  preprocessing: unknown;
   /** True where no manifest came with the model, so that its preprocessing is only a guess. */
   guessed: boolean;
   method: string;
@@ -66,7 +71,8 @@ export interface OpenedPicture {
   /** The part of the picture that the network sees. */
   region: Region;
   scores: Score[];
-  milliseconds: { decode: number; forward: number };
+  /** Decoding, preparing and scoring. */
+  milliseconds: { forward: number };
 }
 
 export interface ExplainOptions {
@@ -83,7 +89,7 @@ export interface Report {
   picture: { name: string; sha256: string; width: number; height: number };
   model: { id: string; sha256: string; gradient_sha256: string };
   scores: Omit<Score, 'name'>[];
-  explained: { index: number; label: string; contrast: unknown; target: string };
+  explained: { index: number; label: string; contrast: string | null; target: string };
   method: string;
   layer: string;
   map: { width: number; height: number; min: number; max: number; values: number[] };
@@ -94,7 +100,7 @@ export interface Report {
 
 export interface Explanation {
   report: Report;
-  /** Why the map is blank, where it is. */
+  /** A sentence on why the map is blank, where it is. */
   empty: string | null;
   peak: { x: number; y: number; words: string } | null;
   milliseconds: { backward: number };

@@ -45,9 +45,9 @@ export class ChoicesView {
     this.#contrast.value = contrast === null ? '' : valueOf(session, contrast);
     this.#method.value = question.method ?? model.method;
     this.#layer.value = question.layer ?? model.layer;
-    const asked = shown?.picture === active ? shown?.explanation.report.explained.target : null;
-    this.#target.value = question.target ?? asked ?? catalogue.targets[0] ?? '';
-    say(this.#about, catalogue.methods.find(({ id }) => id === this.#method.value)?.about ?? '');
+    const method = catalogue.methods.find(({ id }) => id === this.#method.value);
+    this.#target.value = question.target ?? method?.target ?? catalogue.targets[0] ?? '';
+    say(this.#about, method?.about ?? '');
     say(this.#reason, model.layers.find(({ name }) => name === this.#layer.value)?.reason ?? '');
   }
 

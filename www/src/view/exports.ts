@@ -1,6 +1,7 @@
 /** Files to keep: overlay, figure, raw map and report. */
 import type { Session } from '../session.ts';
-import { make, need } from './dom.ts';
+import { need } from './dom.ts';
+import { keep } from './file.ts';
 import { stem } from './text.ts';
 
 export class ExportsView {
@@ -33,12 +34,4 @@ export class ExportsView {
   update({ shown }: Session): void {
     this.#section.hidden = shown === null;
   }
-}
-
-/** Hands the visitor a file. */
-function keep(name: string, blob: Blob): void {
-  const address = URL.createObjectURL(blob);
-  make('a', { href: address, download: name }).click();
-  // The browser has taken its own hold of it once the click is over; a little later is safe everywhere.
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

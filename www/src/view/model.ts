@@ -15,7 +15,7 @@ export class ModelView {
   update({ loaded }: Session): void {
     if (!loaded || loaded === this.#drawn) return;
     this.#drawn = loaded;
-    const { model, catalogue, version, sources } = loaded;
+    const { model, catalogue, version } = loaded;
     say(this.#name, model.name);
     this.#name.title = `sha256 ${model.sha256}`;
     this.#guess.hidden = !model.guessed;
@@ -23,7 +23,7 @@ export class ModelView {
       `No manifest came with this model. Guessed: ${model.input.width} × ${model.input.height}, ` +
       `${model.input.channels}, ImageNet scaling. Choose its manifest.json together with it.`;
     say(this.#notice, model.notice || catalogue.notice);
-    say(this.#sources, sources || UNKNOWN_SOURCES);
+    say(this.#sources, model.sources || UNKNOWN_SOURCES);
     say(this.#version, `gradlens ${version}.`);
   }
 }

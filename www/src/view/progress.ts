@@ -85,7 +85,7 @@ function sentence({ phase, loaded, active, shown, pictures }: Session): string {
 }
 
 function done({ opened, explanation }: NonNullable<Session['shown']>): string {
-  const { decode, forward } = opened.milliseconds;
+  const { forward } = opened.milliseconds;
   const { backward } = explanation.milliseconds;
-  return `Scored in ${milliseconds(decode + forward)}, explained in ${milliseconds(backward)}`;
+  return `Scored in ${milliseconds(forward)}, explained in ${milliseconds(backward)}`;
 }

@@ -39,7 +39,7 @@ export class StageView {
     this.#canvas.setAttribute('aria-label', `${shown.opened.name}. ${words}`);
     const { empty } = shown.explanation;
     this.#empty.hidden = empty === null;
-    say(this.#empty, empty === null ? '' : `The map is blank: ${empty}`);
+    say(this.#empty, empty ?? '');
     this.#outline();
   }
 
@@ -71,7 +71,9 @@ function sentence({ loaded }: Session, { opened, explanation }: Shown): string {
   const score = opened.scores.find(({ index }) => index === explained.index);
   const share = score?.probability == null ? '' : ` (${percent(score.probability)})`;
   const method = loaded?.catalogue.methods.find(({ id }) => id === report.method);
-  const subject = `${method?.name ?? report.method} for ${label?.name ?? explained.label}${share}`;
+  const other = loaded?.model.labels.find(({ id }) => id === explained.contrast);
+  const against = other ? ` rather than ${other.name}` : '';
+  const subject = `${method?.name ?? report.method} for ${label?.name ?? explained.label}${share}${against}`;
   return peak
     ? `${subject} is highest at the ${peak.words} of the picture as shown.`
     : `${subject} has no highest place.`;

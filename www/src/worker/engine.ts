@@ -27,7 +27,6 @@ export class Engine {
     model: ModelDescription;
     catalogue: Catalogue;
     version: string;
-    sources: string;
   }> {
     this.#started ??= downloads
       .fetch(new URL(wasmAddress, import.meta.url).href)
@@ -51,7 +50,6 @@ export class Engine {
       model: JSON.parse(next.describe()) as ModelDescription,
       catalogue: JSON.parse(catalogue()) as Catalogue,
       version: version(),
-      sources: sourcesOf(manifest),
     };
   }
 
@@ -130,11 +128,4 @@ function pixels(bytes: Uint8Array): Pixels {
 
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
-}
-
-/** The manifest's sentence on training data. The engine has checked the manifest; here it is only read for display. */
-function sourcesOf(manifest: string | null): string {
-  if (!manifest) return '';
-  const { sources } = JSON.parse(manifest) as { sources?: unknown };
-  return typeof sources === 'string' ? sources : '';
 }
