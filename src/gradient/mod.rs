@@ -16,8 +16,8 @@ pub(crate) mod tape;
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::Dimension,
+    GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::Dimension,
     tensor_shape_proto::dimension, type_proto,
 };
 
@@ -32,6 +32,8 @@ use tape::{Call, Tape};
 
 /// Name of the cotangent input, shape `[N, classes]`.
 pub const SEED: &str = "seed";
+/// Name of [`SEED`] until the model's own tensor of that name, if it has one, is renamed.
+const SEED_WITHIN: &str = "backward/seed";
 /// Name of the score output.
 pub const SCORES: &str = "scores";
 /// Name of the probability output.
@@ -72,8 +74,9 @@ pub fn differentiate(
         }
     }
     let source = model.graph()?;
-    if model.input == SEED {
-        return Err(GradientError::NameTaken(SEED.into()));
+    let reserved = [SEED, SCORES, PROBABILITIES, GRADIENT_INPUT];
+    if reserved.contains(&model.input.as_str()) {
+        return Err(GradientError::NameTaken(model.input.clone()));
     }
 
     let mut sought: Vec<&str> = layers_once.clone();
@@ -116,8 +119,9 @@ pub fn differentiate(
     graph.name = format!("{}.gradient", model.manifest.id);
     graph.node.extend(tape.nodes);
     graph.initializer.extend(tape.initializers);
-    free_names(&mut graph, &outputs);
-    for (public, tensor) in &mut outputs {
+    spell_out_celu(&mut graph);
+    free_names(&mut graph, &mut outputs);
+    for (public, tensor) in &outputs {
         if public != tensor {
             graph.node.push(NodeProto {
                 name: public.clone(),
@@ -202,7 +206,7 @@ fn backward<'m>(
     let active = |name: &str| below.contains(name) && carries_gradient(model, name);
     let mut tape = Tape::new(&model.facts);
     let mut cotangents: HashMap<String, String> = HashMap::new();
-    cotangents.insert(model.scores.clone(), SEED.to_owned());
+    cotangents.insert(model.scores.clone(), SEED_WITHIN.to_owned());
     for node in forward.node.iter().rev() {
         let given: Vec<Option<String>> = node
             .output
@@ -269,6 +273,20 @@ fn pruned(graph: &GraphProto, outputs: &[&str]) -> GraphProto {
 /// These are the operators of image classifiers that changed their form on the way there.
 fn upgrade_opset(model: &Model, forward: &GraphProto) -> Result<(), GradientError> {
     const CHANGED: &[(i64, &[&str])] = &[
+        (5, &["Reshape"]),
+        (
+            7,
+            &[
+                "Add",
+                "BatchNormalization",
+                "Div",
+                "Gemm",
+                "Mul",
+                "Pow",
+                "PRelu",
+                "Sub",
+            ],
+        ),
         (10, &["Slice", "Upsample", "Resize", "TopK"]),
         (11, &["Clip", "Pad", "Resize"]),
         (12, &["Dropout"]),
@@ -317,17 +335,72 @@ fn add_outputs(forward: &mut GraphProto, extra: &[(String, usize, String)]) {
     }
 }
 
-/// Renames tensors of the model that have the name of a public output but are something else.
-fn free_names(graph: &mut GraphProto, outputs: &[(String, String)]) {
-    let public: HashSet<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
-    let itself = |name: &str| {
-        outputs
-            .iter()
-            .any(|(public, tensor)| public == name && tensor == name)
+/// Writes `Celu` as `alpha Elu(x / alpha)`: tract 0.23.9 computes `exp(x / alpha) - 1` below zero, without the factor.
+fn spell_out_celu(graph: &mut GraphProto) {
+    let alpha = |node: &NodeProto| {
+        let attribute = node.attribute.iter().find(|a| a.name == "alpha");
+        attribute.map_or(1.0, |attribute| attribute.f)
     };
+    let nodes = std::mem::take(&mut graph.node);
+    for node in nodes {
+        let (true, Some(y)) = (node.op_type == "Celu", node.output.first()) else {
+            graph.node.push(node);
+            continue;
+        };
+        let part = |part: &str| format!("backward/celu/{y}/{part}");
+        graph.initializer.push(TensorProto {
+            name: part("alpha"),
+            data_type: DataType::Float as i32,
+            raw_data: alpha(&node).to_le_bytes().to_vec(),
+            ..TensorProto::default()
+        });
+        let step = |operator: &str, inputs: [&str; 2], output: String| NodeProto {
+            name: output.clone(),
+            op_type: operator.into(),
+            input: inputs
+                .iter()
+                .filter(|name| !name.is_empty())
+                .map(|&name| name.to_owned())
+                .collect(),
+            output: vec![output],
+            ..NodeProto::default()
+        };
+        let x = node.input.first().map_or("", String::as_str);
+        graph.node.extend([
+            step("Div", [x, &part("alpha")], part("scaled")),
+            step("Elu", [&part("scaled"), ""], part("elu")),
+            step("Mul", [&part("elu"), &part("alpha")], y.clone()),
+        ]);
+    }
+}
+
+/// Gives the public names to what they stand for: the seed gets its own, and a tensor of the model that has a public name
+/// but is something else gets another.
+fn free_names(graph: &mut GraphProto, outputs: &mut [(String, String)]) {
+    let all: HashSet<String> = graph
+        .node
+        .iter()
+        .flat_map(|node| node.input.iter().chain(&node.output))
+        .chain(graph.initializer.iter().map(|tensor| &tensor.name))
+        .cloned()
+        .collect();
+    let mut new_names: HashMap<String, String> = HashMap::new();
+    let public = outputs
+        .iter()
+        .filter(|(public, tensor)| public != tensor)
+        .map(|(public, _)| public.as_str());
+    for name in public.chain([SEED]).filter(|name| all.contains(*name)) {
+        let mut other = format!("model/{name}");
+        while all.contains(&other) {
+            other.insert_str(0, "model/");
+        }
+        new_names.insert(name.to_owned(), other);
+    }
+    new_names.insert(SEED_WITHIN.to_owned(), SEED.to_owned());
+
     let renamed = |name: &mut String| {
-        if public.contains(name.as_str()) && !itself(name) {
-            *name = format!("model/{name}");
+        if let Some(other) = new_names.get(name) {
+            name.clone_from(other);
         }
     };
     for node in &mut graph.node {
@@ -336,10 +409,11 @@ fn free_names(graph: &mut GraphProto, outputs: &[(String, String)]) {
             .chain(&mut node.output)
             .for_each(renamed);
     }
-    graph
-        .initializer
+    let initializers = graph.initializer.iter_mut().map(|tensor| &mut tensor.name);
+    initializers.for_each(renamed);
+    outputs
         .iter_mut()
-        .map(|tensor| &mut tensor.name)
+        .map(|(_, tensor)| tensor)
         .for_each(renamed);
 }
 

@@ -123,6 +123,39 @@ impl<'g> Tape<'g> {
         self.constant(DataType::Float, dims.to_vec(), raw)
     }
 
+    /// Zeros of the shape that the vector `shape` holds when the graph runs.
+    ///
+    /// The value is written out: tract 0.23.9 makes the operator's default zero an f64.
+    pub fn zeros(&mut self, shape: &str) -> String {
+        let zero = TensorProto {
+            dims: vec![1],
+            data_type: DataType::Float as i32,
+            raw_data: 0f32.to_le_bytes().to_vec(),
+            ..TensorProto::default()
+        };
+        let value = AttributeProto {
+            name: "value".into(),
+            r#type: AttributeType::Tensor as i32,
+            t: Some(zero),
+            ..AttributeProto::default()
+        };
+        self.node("ConstantOfShape", &[shape], vec![value])
+    }
+
+    /// `tensor` repeated along some axes on which it has size one: `sizes` has its new size there, and ones elsewhere.
+    ///
+    /// Padding with the edge's value is what tract 0.23.9 leaves alone: it drops an `Expand` before a 1 x 1 convolution, and a
+    /// product with a constant map of ones after a `Gemm`, and then cannot prepare the graph.
+    pub fn repeat(&mut self, tensor: &str, sizes: &[i64]) -> String {
+        if sizes.iter().all(|&size| size == 1) {
+            return tensor.to_owned();
+        }
+        let before = vec![0; sizes.len()];
+        let after: Vec<i64> = sizes.iter().map(|size| size - 1).collect();
+        let pads = self.ints(&[before, after].concat());
+        self.node("Pad", &[tensor, &pads], vec![text("mode", "edge")])
+    }
+
     /// An i64 vector (axes, shapes, positions).
     pub fn ints(&mut self, values: &[i64]) -> String {
         let raw = values

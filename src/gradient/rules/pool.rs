@@ -69,12 +69,12 @@ fn counts(window: &Window, axis: usize, include_padding: bool) -> Vec<i64> {
 /// Every position gets `dY / (H W)`.
 fn global_average_pool(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let sizes = tape.sizes(call.input(0)?, 2)?;
-    let share = tape.scale(
-        call.cotangent()?,
-        1.0 / sizes.iter().product::<i64>() as f32,
-    );
-    let shape = tape.ints(&[&[1, 1], sizes.as_slice()].concat());
-    Ok(vec![(0, tape.op("Expand", &[&share, &shape]))])
+    let count: i64 = sizes.iter().product();
+    let share = tape.scale(call.cotangent()?, 1.0 / count as f32);
+    Ok(vec![(
+        0,
+        tape.repeat(&share, &[&[1, 1], sizes.as_slice()].concat()),
+    )])
 }
 
 /// The maximum gets `dY`; several equal maxima share it, as PyTorch's `amax` has it.
@@ -104,7 +104,7 @@ fn max_pool(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let indices = tape.op("Reshape", &[&indices, &flat]);
     let cotangent = tape.op("Reshape", &[call.cotangent()?, &flat]);
     let shape = tape.op("Shape", &[&x]);
-    let zeros = tape.op("ConstantOfShape", &[&shape]);
+    let zeros = tape.zeros(&shape);
     let zeros = tape.op("Reshape", &[&zeros, &flat]);
     let scattered = tape.node(
         "ScatterElements",

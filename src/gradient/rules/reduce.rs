@@ -57,14 +57,15 @@ fn spread(
     let shape = tape.shape(x)?;
     let size = |axis: usize| match axes.contains(&(axis as i64)) {
         true => shape[axis].known(),
-        // One broadcasts against whatever is there, the open batch included.
         false => Some(1),
     };
-    let target = match (0..shape.len()).map(size).collect::<Option<Vec<i64>>>() {
-        Some(sizes) => tape.ints(&sizes),
-        None => tape.op("Shape", &[x]),
-    };
-    Ok(tape.op("Expand", &[tensor, &target]))
+    match (0..shape.len()).map(size).collect::<Option<Vec<i64>>>() {
+        Some(sizes) => Ok(tape.repeat(tensor, &sizes)),
+        None => {
+            let target = tape.op("Shape", &[x]);
+            Ok(tape.op("Expand", &[tensor, &target]))
+        }
+    }
 }
 
 fn reduce_sum(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {

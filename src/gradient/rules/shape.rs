@@ -109,7 +109,7 @@ fn split(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
             Some(name) => name.clone(),
             None => {
                 let shape = tape.op("Shape", &[output]);
-                tape.op("ConstantOfShape", &[&shape])
+                tape.zeros(&shape)
             }
         });
     }
@@ -136,29 +136,84 @@ fn slice(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let ends = list(2, "ends")?.unwrap_or_default();
     let axes = list(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     let steps = list(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
-    if steps.iter().any(|&step| step != 1) {
-        return Err(call.form("steps other than 1"));
-    }
-    if ends.len() != starts.len() || axes.len() != starts.len() {
+    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
         return Err(call.form("bounds of different lengths"));
     }
     let mut pads = vec![0; 2 * rank];
-    for ((&start, &end), &axis) in starts.iter().zip(&ends).zip(&axes) {
+    let mut dx = call.cotangent()?.to_owned();
+    for (index, &axis) in axes.iter().enumerate() {
+        let (start, end, step) = (starts[index], ends[index], steps[index]);
         let axis = if axis < 0 { axis + rank as i64 } else { axis } as usize;
+        if start == 0 && end == i64::MAX && step == 1 {
+            // Nothing is cut, whatever the size.
+            continue;
+        }
         let size = shape
             .get(axis)
             .ok_or_else(|| call.form("an axis outside its rank"))?
             .known()
             .ok_or_else(|| tape.open_shape(x))?;
-        let within = |bound: i64| if bound < 0 { bound + size } else { bound }.clamp(0, size);
-        pads[axis] = within(start);
-        pads[rank + axis] = size - within(end);
+        if step == 1 {
+            let within = |bound: i64| if bound < 0 { bound + size } else { bound }.clamp(0, size);
+            pads[axis] = within(start);
+            pads[rank + axis] = size - within(end);
+        } else {
+            dx = spaced(tape, call, &dx, &positions(start, end, step, size), axis)?;
+        }
     }
-    let pads = tape.ints(&pads);
-    Ok(vec![(0, tape.op("Pad", &[call.cotangent()?, &pads]))])
+    if pads.iter().any(|&pad| pad != 0) {
+        let pads = tape.ints(&pads);
+        dx = tape.op("Pad", &[&dx, &pads]);
+    }
+    Ok(vec![(0, dx)])
 }
 
-/// Zero padding (or any constant): what was added gets no gradient; negative padding cut away, and gets zeros back.
+/// What a slice takes of an axis: for each position there, its place in the result.
+fn positions(start: i64, end: i64, step: i64, size: i64) -> Vec<Option<i64>> {
+    let mut places = vec![None; size as usize];
+    // ONNX clamps a descending slice to -1..size-1, an ascending one to 0..size.
+    let (low, high) = if step < 0 { (-1, size - 1) } else { (0, size) };
+    let within = |bound: i64| {
+        let bound = if bound < 0 {
+            bound.saturating_add(size)
+        } else {
+            bound
+        };
+        bound.clamp(low, high)
+    };
+    let (mut at, end) = (within(start), within(end));
+    let mut place = 0;
+    while (step > 0 && at < end) || (step < 0 && at > end) {
+        places[at as usize] = Some(place);
+        place += 1;
+        at += step;
+    }
+    places
+}
+
+/// `cotangent` with its elements along `axis` put at `positions`, zeros between: gathered from itself and one zero behind it.
+fn spaced(
+    tape: &mut Tape<'_>,
+    call: &Call<'_>,
+    cotangent: &str,
+    positions: &[Option<i64>],
+    axis: usize,
+) -> Result<String, GradientError> {
+    let rank = tape.shape(call.output())?.len();
+    let mut pads = vec![0; 2 * rank];
+    pads[rank + axis] = 1;
+    let taken = positions.iter().flatten().count() as i64;
+    let places: Vec<i64> = positions.iter().map(|at| at.unwrap_or(taken)).collect();
+    let (pads, places) = (tape.ints(&pads), tape.ints(&places));
+    let with_zero = tape.op("Pad", &[cotangent, &pads]);
+    Ok(tape.node(
+        "Gather",
+        &[&with_zero, &places],
+        vec![int("axis", axis as i64)],
+    ))
+}
+
+/// Zero padding (or any constant): what was added gets no gradient; what negative padding cut away gets zeros.
 fn pad(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let mode = call.text("mode").unwrap_or_else(|| "constant".into());
     if mode != "constant" {
@@ -167,13 +222,39 @@ fn pad(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     if call.node.input.get(3).is_some_and(|name| !name.is_empty()) {
         return Err(call.form("an axes input"));
     }
+    if (1..call.node.input.len()).any(|position| call.wants(position)) {
+        return Err(call.form("a value that depends on the picture"));
+    }
     let pads = match call.node.input.get(1).filter(|name| !name.is_empty()) {
         Some(name) => tape
             .constant_ints(name)
             .ok_or_else(|| call.form("pads that are not constant"))?,
         None => call.ints("pads").ok_or_else(|| call.form("no pads"))?,
     };
-    let back: Vec<i64> = pads.iter().map(|pad| -pad).collect();
-    let back = tape.ints(&back);
-    Ok(vec![(0, tape.op("Pad", &[call.cotangent()?, &back]))])
+    let rank = pads.len() / 2;
+    let (before, after) = pads.split_at(rank);
+    // Cutting by `Slice`, growing by `Pad`: tract 0.23.9 has no negative padding.
+    let padded: Vec<usize> = (0..rank)
+        .filter(|&axis| before[axis] > 0 || after[axis] > 0)
+        .collect();
+    let mut dx = call.cotangent()?.to_owned();
+    if !padded.is_empty() {
+        let starts: Vec<i64> = padded.iter().map(|&axis| before[axis].max(0)).collect();
+        let end = |&axis: &usize| {
+            if after[axis] > 0 {
+                -after[axis]
+            } else {
+                i64::MAX
+            }
+        };
+        let ends: Vec<i64> = padded.iter().map(end).collect();
+        let axes: Vec<i64> = padded.iter().map(|&axis| axis as i64).collect();
+        dx = cut(tape, &dx, &starts, &ends, &axes);
+    }
+    if pads.iter().any(|&pad| pad < 0) {
+        let back: Vec<i64> = pads.iter().map(|&pad| (-pad).max(0)).collect();
+        let back = tape.ints(&back);
+        dx = tape.op("Pad", &[&dx, &back]);
+    }
+    Ok(vec![(0, dx)])
 }

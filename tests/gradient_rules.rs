@@ -1,0 +1,319 @@
+//! Every gradient rule, run in tract and compared with PyTorch's autograd.
+//!
+//! `tests/fixtures/make_ops.py` makes the graphs and computes, in double precision, what they must give.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic here is a failed test"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use gradlens::engine::Value;
+use gradlens::gradient::{self, GradientError, differentiate, split_at_seed};
+use gradlens::model::{Limits, Model, ModelError, onnx};
+use ndarray::ArrayD;
+use tract_onnx::pb::ModelProto;
+
+use common::{array, fixture, floats, named, run, worst};
+
+/// Largest difference allowed, as a part of the largest expected value.
+const TOLERANCE: f32 = 1e-4;
+
+/// A graph and what it must give.
+struct Case {
+    name: String,
+    proto: ModelProto,
+    input: ArrayD<f32>,
+    seed: ArrayD<f32>,
+    scores: ArrayD<f32>,
+    gradient_layer: ArrayD<f32>,
+    gradient_input: ArrayD<f32>,
+}
+
+impl Case {
+    /// Takes the expected values out of the model's initializers.
+    fn read(name: &str) -> Case {
+        let bytes = std::fs::read(fixture("ops").join(format!("{name}.onnx"))).unwrap();
+        let mut proto = onnx::read(&bytes, &Limits::default()).unwrap();
+        let stored = &mut proto.graph.as_mut().unwrap().initializer;
+        let mut take = |key: &str| {
+            let position = stored.iter().position(|tensor| tensor.name == key).unwrap();
+            array(&stored.remove(position))
+        };
+        Case {
+            name: name.to_owned(),
+            input: take("fixture/input"),
+            seed: take("fixture/seed"),
+            scores: take("expected/scores"),
+            gradient_layer: take("expected/gradient/layer"),
+            gradient_input: take("expected/gradient/input"),
+            proto,
+        }
+    }
+
+    fn operators(&self) -> impl Iterator<Item = &str> {
+        let nodes = &self.proto.graph.as_ref().unwrap().node;
+        nodes.iter().map(|node| node.op_type.as_str())
+    }
+
+    /// The largest error among scores and both gradients, of the whole graph and of its two parts.
+    fn error(&self) -> Result<f32, String> {
+        let model = Model::open(&onnx::write(&self.proto), None, &self.name)
+            .map_err(|error| error.to_string())?;
+        let graph =
+            differentiate(&model, &["layer".into()], true).map_err(|error| error.to_string())?;
+        // What is compared is what a file would hold.
+        let graph = onnx::read(&onnx::write(&graph), &Limits::default())
+            .map_err(|error| error.to_string())?;
+        let given = |name: &str| {
+            let values = match name {
+                gradient::SEED => &self.seed,
+                _ => &self.input,
+            };
+            Value::F32(values.clone())
+        };
+        let whole = run(&graph, given).map_err(|error| format!("whole: {error}"))?;
+
+        let halves = split_at_seed(&graph).map_err(|error| error.to_string())?;
+        let mut parts = run(&halves.body, given).map_err(|error| format!("body: {error}"))?;
+        let handed = |name: &str| match name {
+            gradient::SEED => given(name),
+            _ => named(&parts, name),
+        };
+        let head = run(&halves.head, handed).map_err(|error| format!("head: {error}"))?;
+        parts.extend(head);
+
+        let expected = [
+            (gradient::SCORES, &self.scores),
+            ("gradient/layer", &self.gradient_layer),
+            (gradient::GRADIENT_INPUT, &self.gradient_input),
+        ];
+        let errors = expected.map(|(name, values)| {
+            let whole = worst(&floats(&whole, name), values);
+            whole.max(worst(&floats(&parts, name), values))
+        });
+        let largest = errors.into_iter().fold(0.0, f32::max);
+        if largest <= TOLERANCE {
+            Ok(largest)
+        } else {
+            Err(format!(
+                "scores, layer, input differ by {errors:?} of their maximum"
+            ))
+        }
+    }
+}
+
+/// The cases of a family.
+fn family(family: &str) -> Vec<Case> {
+    let prefix = format!("{family}-");
+    let files = std::fs::read_dir(fixture("ops")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names
+        .filter(|name| name.starts_with(&prefix))
+        .filter_map(|name| Some(name.strip_suffix(".onnx")?.to_owned()))
+        .collect();
+    names.sort();
+    names.iter().map(|name| Case::read(name)).collect()
+}
+
+/// Runs every case of a family; one that fails does not hide the others.
+fn check(name: &str) {
+    let cases = family(name);
+    assert!(!cases.is_empty(), "no fixtures: run make_ops.py");
+    let mut largest = (0.0, "");
+    let mut failures = Vec::new();
+    for case in &cases {
+        match case.error() {
+            Ok(error) if error > largest.0 => largest = (error, &case.name),
+            Ok(_) => {}
+            Err(problem) => failures.push(format!("{}: {problem}", case.name)),
+        }
+    }
+    println!(
+        "{name}: {} cases, largest error {:e} ({})",
+        cases.len(),
+        largest.0,
+        largest.1
+    );
+    assert!(
+        failures.is_empty(),
+        "{} of {} fail\n{}",
+        failures.len(),
+        cases.len(),
+        failures.join("\n")
+    );
+}
+
+const FAMILIES: [&str; 8] = [
+    "activation",
+    "conv",
+    "elementwise",
+    "linear",
+    "norm",
+    "pool",
+    "reduce",
+    "shape",
+];
+
+#[test]
+fn activation_functions() {
+    check("activation");
+}
+
+#[test]
+fn convolutions() {
+    check("conv");
+}
+
+#[test]
+fn elementwise_arithmetic() {
+    check("elementwise");
+}
+
+#[test]
+fn matrix_products() {
+    check("linear");
+}
+
+#[test]
+fn normalisation() {
+    check("norm");
+}
+
+#[test]
+fn pooling() {
+    check("pool");
+}
+
+#[test]
+fn reductions() {
+    check("reduce");
+}
+
+#[test]
+fn shapes() {
+    check("shape");
+}
+
+#[test]
+fn every_rule_has_a_case() {
+    let cases: Vec<Case> = FAMILIES.iter().flat_map(|name| family(name)).collect();
+    let covered: BTreeSet<&str> = cases.iter().flat_map(Case::operators).collect();
+    let missing: Vec<&str> = gradient::operators()
+        .into_iter()
+        .filter(|operator| !covered.contains(operator))
+        .collect();
+    assert!(missing.is_empty(), "no case for {missing:?}");
+}
+
+fn open(name: &str) -> Model {
+    let bytes = std::fs::read(fixture("ops").join(format!("{name}.onnx"))).unwrap();
+    Model::open(&bytes, None, name).unwrap()
+}
+
+fn differentiated(name: &str, layer: &str) -> Result<ModelProto, GradientError> {
+    differentiate(&open(name), &[layer.to_owned()], true)
+}
+
+#[test]
+fn what_cannot_be_differentiated_is_named() {
+    let message = |name| differentiated(name, "layer").unwrap_err().to_string();
+    assert_eq!(
+        message("errors-no-rule"),
+        "operator Round (node Round_1) has no gradient rule"
+    );
+    assert_eq!(
+        gradient::operators_without_rule(&open("errors-no-rule")),
+        ["Round"]
+    );
+    assert_eq!(
+        message("errors-no-form"),
+        "operator Pad (node Pad_1) has no gradient rule for mode reflect"
+    );
+    assert_eq!(
+        message("errors-old-squeeze"),
+        "operator Squeeze (node Squeeze_2) has the form of opset 12; convert the model to opset 13 or newer"
+    );
+    assert!(matches!(
+        differentiated("errors-no-path", "layer"),
+        Err(GradientError::NoPath(tensor)) if tensor == "layer"
+    ));
+}
+
+#[test]
+fn an_unknown_layer_gets_a_hint() {
+    let error = differentiated("names-plain", "laye").unwrap_err();
+    assert!(matches!(
+        error,
+        GradientError::Model(ModelError::UnknownLayer { .. })
+    ));
+    assert!(error.to_string().contains("did you mean layer?"), "{error}");
+}
+
+#[test]
+fn no_operator_lacks_a_rule_where_all_have_one() {
+    for case in FAMILIES.iter().flat_map(|name| family(name)) {
+        let model = Model::open(&onnx::write(&case.proto), None, &case.name).unwrap();
+        let missing = gradient::operators_without_rule(&model);
+        assert!(missing.is_empty(), "{}: {missing:?}", case.name);
+    }
+}
+
+#[test]
+fn names_of_the_model_do_not_matter() {
+    let input = ArrayD::from_shape_fn(vec![1, 3, 4, 3], |at| {
+        (at[1] * 5 + at[2] * 3 + at[3]) as f32 / 8.0 - 1.0
+    });
+    let seed = ArrayD::from_shape_vec(vec![1, 2], vec![1.0, -0.5]).unwrap();
+    let answers = |name: &str, layer: &str| -> Vec<ArrayD<f32>> {
+        let graph = differentiated(name, layer).unwrap();
+        onnx::read(&onnx::write(&graph), &Limits::default()).unwrap();
+        let given = |input_name: &str| match input_name {
+            gradient::SEED => Value::F32(seed.clone()),
+            _ => Value::F32(input.clone()),
+        };
+        let values = run(&graph, given).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let layer = gradient::gradient_name(layer);
+        [
+            gradient::SCORES,
+            gradient::PROBABILITIES,
+            &layer,
+            gradient::GRADIENT_INPUT,
+        ]
+        .map(|output| floats(&values, output))
+        .to_vec()
+    };
+    let expected = answers("names-plain", "layer");
+    assert!(expected[3].iter().any(|&value| value != 0.0));
+    for name in [
+        "same",
+        "exchanged",
+        "softmax-is-scores",
+        "seed",
+        "gradient",
+        "renamed-already",
+    ] {
+        assert_eq!(
+            answers(&format!("names-{name}"), "layer"),
+            expected,
+            "{name}"
+        );
+    }
+    // A layer that itself has a public name.
+    let after_relu = answers("names-plain", "active");
+    assert_eq!(answers("names-seed", "seed"), after_relu);
+    assert_eq!(
+        answers("names-softmax-is-scores", "probabilities"),
+        after_relu
+    );
+}
+
+#[test]
+fn the_same_request_gives_the_same_bytes() {
+    let bytes = || onnx::write(&differentiated("conv-residual", "layer").unwrap());
+    assert_eq!(bytes(), bytes());
+}
