@@ -1,6 +1,5 @@
 //! The engine that runs everywhere: tract, on the CPU, natively and in WebAssembly.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tract_onnx::pb::{
@@ -10,7 +9,7 @@ use tract_onnx::pb::{
 use tract_onnx::prelude::*;
 
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
-use crate::model::facts::first_cause;
+use crate::model::facts::guarded;
 use crate::model::onnx;
 
 /// Version of tract, as pinned in `Cargo.toml`.
@@ -39,12 +38,13 @@ impl Engine for Tract {
         let mut proto = graph.clone();
         onnx::widen_half_initializers(&mut proto);
         fix_inputs(&mut proto, inputs)?;
-        let plan = guarded(EngineError::Prepare, || {
+        let plan = guarded(|| {
             tract_onnx::onnx()
                 .model_for_proto_model(&proto)?
                 .into_optimized()?
                 .into_runnable()
-        })?;
+        })
+        .map_err(EngineError::Prepare)?;
         let names = proto.graph.map(|graph| graph.input).unwrap_or_default();
         let names = names.into_iter().map(|input| input.name).collect();
         Ok(Box::new(TractSession {
@@ -78,31 +78,8 @@ impl Session for TractSession {
                 }
             }
         }
-        let outputs = guarded(EngineError::Run, || self.plan.run(values))?;
+        let outputs = guarded(|| self.plan.run(values)).map_err(EngineError::Run)?;
         outputs.iter().map(|value| from_tract(value)).collect()
-    }
-}
-
-/// Runs tract code: an error becomes its first cause, a panic becomes an error. (In WebAssembly a panic cannot be caught; the
-/// page's worker is restarted there.)
-fn guarded<T>(
-    kind: fn(String) -> EngineError,
-    work: impl FnOnce() -> TractResult<T>,
-) -> Result<T, EngineError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(kind(first_cause(error.as_ref()))),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(kind(
-                text.unwrap_or("it panicked")
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned(),
-            ))
-        }
     }
 }
 

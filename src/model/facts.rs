@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tract_onnx::Onnx;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::InferenceModelExt;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
-use tract_onnx::tract_hir::prelude::{DatumType, Tensor};
+use tract_onnx::tract_hir::prelude::{DatumType, Tensor, TractResult};
 
 use super::ModelError;
 
@@ -95,16 +95,16 @@ pub type Facts = HashMap<String, Fact>;
 /// # Errors
 /// [`ModelError::Damaged`] where shapes contradict each other or an attribute does not parse.
 pub fn infer(proto: &ModelProto) -> Result<Facts, ModelError> {
-    let parsed = Onnx::parse(&tract_onnx::onnx(), proto, None)
-        .map_err(|error| ModelError::Damaged(first_cause(error.as_ref())))?;
-    let mut model = parsed.model;
-    // Obstinate: one operator that tract cannot type leaves the others' facts in place; what a rule then misses it names.
-    let analysed = model.analyse(true);
-    if let Err(error) = analysed {
-        return Err(ModelError::Damaged(first_cause(error.as_ref())));
-    }
-    let mut facts = Facts::with_capacity(parsed.outlets_by_name.len());
-    for (name, outlet) in parsed.outlets_by_name {
+    let (model, outlets) = guarded(|| {
+        let parsed = tract_onnx::onnx().parse(proto, None)?;
+        let mut model = parsed.model;
+        // Obstinate: one operator that tract cannot type leaves the others' facts; what a rule then misses it names.
+        model.analyse(true)?;
+        Ok((model, parsed.outlets_by_name))
+    })
+    .map_err(ModelError::Damaged)?;
+    let mut facts = Facts::with_capacity(outlets.len());
+    for (name, outlet) in outlets {
         if let Ok(fact) = model.outlet_fact(outlet) {
             facts.insert(name, translate(fact));
         }
@@ -157,16 +157,21 @@ fn small_values(tensor: &Tensor) -> Option<Vec<f64>> {
     )
 }
 
-/// The innermost sentence of a chain of errors: what went wrong, without the steps on the way.
-pub(crate) fn first_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
+/// Runs tract code: an error becomes its innermost sentence, a panic becomes an error.
+///
+/// (In WebAssembly a panic cannot be caught: the page ends its worker and starts another.)
+pub(crate) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(first_line(&error.root_cause().to_string())),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(first_line(text.unwrap_or("the engine panicked")))
+        }
     }
-    cause
-        .to_string()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }

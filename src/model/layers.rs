@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
-use tract_onnx::pb::GraphProto;
+use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::facts::{ElementType, Facts};
 
@@ -28,8 +28,10 @@ pub struct Layer {
 
 /// Every 4-D f32 activation of known size that depends on `input` and that `scores` depends on, in the graph's order.
 ///
-/// The recommended one is the last whose map still has more than one position: the deepest features that
-/// still know where they are, which is where Grad-CAM's paper (Selvaraju et al. 2017, section 3) looks.
+/// The recommended one is the last with a map of more than one position that a path reaches without passing a global
+/// pooling: the deepest features that still know where they are, which is where Grad-CAM's paper (Selvaraju et al. 2017,
+/// section 3) looks. (Behind the pooling a reordered `[N, 1, 1, C]` can look like a map; beside it, a squeeze-and-excitation
+/// gate joins features that do have one.)
 #[must_use]
 pub fn list(graph: &GraphProto, facts: &Facts, input: &str, scores: &str) -> Vec<Layer> {
     let below = descendants(graph, &[input]);
@@ -57,11 +59,11 @@ pub fn list(graph: &GraphProto, facts: &Facts, input: &str, scores: &str) -> Vec
             })
         })
         .collect();
-    if let Some(last) = layers
-        .iter_mut()
-        .rev()
-        .find(|layer| layer.height * layer.width > 1)
-    {
+    let spatial = unpooled(graph, facts, input);
+    let has_map = |layer: &&mut Layer| {
+        layer.height * layer.width > 1 && spatial.contains(layer.name.as_str())
+    };
+    if let Some(last) = layers.iter_mut().rev().find(has_map) {
         last.recommended = true;
         last.reason = format!(
             "the last activation with a map ({} x {}) before it is pooled into the scores",
@@ -69,6 +71,34 @@ pub fn list(graph: &GraphProto, facts: &Facts, input: &str, scores: &str) -> Vec
         );
     }
     layers
+}
+
+/// Names of the tensors that `input` reaches without passing through a node that pools a whole map into one position.
+fn unpooled<'g>(graph: &'g GraphProto, facts: &Facts, input: &'g str) -> HashSet<&'g str> {
+    let positions = |name: &String| -> Option<i64> {
+        let shape = facts.get(name)?.shape.as_ref()?;
+        match shape.as_slice() {
+            [_, _, height, width] => Some(height.known()? * width.known()?),
+            _ => None,
+        }
+    };
+    let pools = |node: &NodeProto| {
+        let pooling = node.op_type.starts_with("Reduce") || node.op_type.ends_with("Pool");
+        let before = node.input.first().and_then(positions);
+        let after = node.output.first().and_then(positions);
+        pooling && before.is_some_and(|count| count > 1) && after.is_none_or(|count| count == 1)
+    };
+    let mut reached: HashSet<&str> = HashSet::from([input]);
+    for node in graph.node.iter().filter(|node| !pools(node)) {
+        if node
+            .input
+            .iter()
+            .any(|name| reached.contains(name.as_str()))
+        {
+            reached.extend(node.output.iter().map(String::as_str));
+        }
+    }
+    reached
 }
 
 /// Names of the tensors that depend on one of `roots`, the roots included.
