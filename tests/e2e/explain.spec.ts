@@ -116,7 +116,14 @@ test('another class, contrast, layer, method and target: each as on the command 
 
   await part(page, 'method-select').selectOption('guided-grad-cam-article');
   await state(page, 'done');
-  const method = ['--class', other.label, '--method', 'guided-grad-cam-article'];
+  const method = [
+    '--class',
+    other.label,
+    '--method',
+    'guided-grad-cam-article',
+    '--target',
+    'logit',
+  ];
   expectSame(await report(page), commandLineReport(picture, ...method));
 
   const layers = await part(page, 'layer-select')

@@ -32,13 +32,15 @@ export interface Exchange {
   };
   score: {
     request: { picture: PictureFile };
-    answer: { opened: OpenedPicture; seen: Pixels };
+    answer: { opened: OpenedPicture; thumb: ImageBitmap };
   };
   view: {
     request: { picture: PictureFile; options: ExplainOptions; look: Look };
     answer: {
       overlay: Pixels;
       legend: Pixels;
+      /** What the network saw, at the size of its input. */
+      seen: Pixels;
       explanation: Explanation;
     };
   };

@@ -16,7 +16,7 @@ export interface Picture {
   readonly key: number;
   readonly file: File;
   /** Null until the engine has scored it. */
-  scored: { opened: OpenedPicture; seen: Pixels } | null;
+  scored: { opened: OpenedPicture; thumb: ImageBitmap } | null;
   /** The class to explain; null for the one with the highest score. */
   class: number | null;
 }
@@ -216,7 +216,7 @@ export class Session {
       const answer = await this.#client.ask('view', { picture: bare(picture), options, look });
       // The visitor may be looking at something else by now.
       if (this.active !== picture || this.loaded !== model) return;
-      this.shown = { picture, ...scored, ...answer, options, look };
+      this.shown = { picture, opened: scored.opened, ...answer, options, look };
       this.#outcome = 'shown';
     } catch (error) {
       this.#outcome = 'failed';

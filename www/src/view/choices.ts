@@ -48,7 +48,8 @@ export class ChoicesView {
     const method = catalogue.methods.find(({ id }) => id === this.#method.value);
     this.#target.value = question.target ?? method?.target ?? catalogue.targets[0] ?? '';
     say(this.#about, method?.about ?? '');
-    say(this.#reason, model.layers.find(({ name }) => name === this.#layer.value)?.reason ?? '');
+    const layer = model.layers.find(({ name }) => name === this.#layer.value);
+    say(this.#reason, layer?.reason ? `Recommended: ${layer.reason}.` : '');
   }
 
   #fill(loaded: Session['loaded']): void {

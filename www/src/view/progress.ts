@@ -62,7 +62,7 @@ function amount(phase: Session['phase'], progress: Session['progress']): string 
   return received < total ? `${megabytes(received)} of ${megabytes(total)} MB` : 'preparing';
 }
 
-function sentence({ phase, loaded, active, shown, pictures }: Session): string {
+function sentence({ phase, loaded, active, shown, pictures, question }: Session): string {
   switch (phase) {
     case 'loading':
       if (loaded) return 'Loading the model';
@@ -72,9 +72,10 @@ function sentence({ phase, loaded, active, shown, pictures }: Session): string {
     case 'ready':
       return 'Ready for a picture';
     case 'running':
-      // A new look at the same picture is over before it could be read out.
+      // A new look at the same picture is over before it could be read out; another layer is not.
       if (shown && shown.picture === active && pictures.every((picture) => picture.scored)) {
-        return done(shown);
+        const { layer } = question;
+        return layer === shown.options.layer ? done(shown) : `Preparing layer ${layer}`;
       }
       return `Looking at ${active?.file.name ?? 'the pictures'}`;
     case 'done':

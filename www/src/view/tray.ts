@@ -1,6 +1,6 @@
 /** The pictures of this visit, each with its highest score; a click shows it. */
 import { highest, type Picture, type Session } from '../session.ts';
-import { make, need, paint, say } from './dom.ts';
+import { make, need, say } from './dom.ts';
 import { percent } from './text.ts';
 
 interface Item {
@@ -22,7 +22,7 @@ export class TrayView {
     this.#clear.addEventListener('click', () => session.clear());
   }
 
-  update({ pictures, active, loaded }: Session): void {
+  update({ pictures, active }: Session): void {
     this.#list.hidden = pictures.length === 0;
     this.#clear.hidden = pictures.length === 0;
     const keys = new Set(pictures.map(({ key }) => key));
@@ -37,12 +37,11 @@ export class TrayView {
       item.button.toggleAttribute('data-waiting', !picture.scored);
       if (item.drawn === picture.scored) continue;
       item.drawn = picture.scored;
-      if (!picture.scored || !loaded) {
+      if (!picture.scored) {
         say(item.score, 'waiting');
         continue;
       }
-      const { width, height } = loaded.model.input;
-      paint(item.canvas, picture.scored.seen, width, height);
+      draw(item.canvas, picture.scored.thumb);
       const best = picture.scored.opened.scores.find(({ index }) => index === highest(picture));
       const share = best?.probability;
       say(item.score, share == null ? (best?.name ?? '') : `${percent(share)} ${best?.name}`);
@@ -67,4 +66,10 @@ export class TrayView {
     this.#items.set(picture.key, item);
     return item;
   }
+}
+
+function draw(canvas: HTMLCanvasElement, thumb: ImageBitmap): void {
+  canvas.width = thumb.width;
+  canvas.height = thumb.height;
+  canvas.getContext('2d')?.drawImage(thumb, 0, 0);
 }

@@ -14,10 +14,14 @@ interface Open {
   map: { options: string; explanation: Explanation } | null;
 }
 
+/** Side of a small picture for the tray, in pixels; it is shown at half of that. */
+const THUMB = 104;
+
 export class Engine {
   #started: Promise<unknown> | null = null;
   #explainer: Explainer | null = null;
   #open: Open | null = null;
+  #input = { width: 1, height: 1 };
 
   /** Loads a model; the one before it stays in place if this one is refused. */
   async load(
@@ -46,8 +50,10 @@ export class Engine {
     this.#explainer?.free();
     this.#explainer = next;
     this.#open = null;
+    const model = JSON.parse(next.describe()) as ModelDescription;
+    this.#input = model.input;
     return {
-      model: JSON.parse(next.describe()) as ModelDescription,
+      model,
       catalogue: JSON.parse(catalogue()) as Catalogue,
       version: version(),
     };
@@ -84,6 +90,17 @@ export class Engine {
 
   seen(): Pixels {
     return pixels(this.#loaded().seen());
+  }
+
+  /** What the network saw, made small: all that the page keeps of a picture that it does not show. */
+  thumb(): Promise<ImageBitmap> {
+    const { width, height } = this.#input;
+    const share = THUMB / Math.max(width, height);
+    return createImageBitmap(new ImageData(this.seen(), width, height), {
+      resizeWidth: Math.max(1, Math.round(width * share)),
+      resizeHeight: Math.max(1, Math.round(height * share)),
+      resizeQuality: 'medium',
+    });
   }
 
   file(what: 'overlay' | 'figure' | 'map', look: Look): Uint8Array<ArrayBuffer> {

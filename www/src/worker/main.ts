@@ -25,7 +25,7 @@ async function serve(request: Request): Promise<void> {
   }
 }
 
-async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: ArrayBuffer[] }> {
+async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: Transferable[] }> {
   switch (request.kind) {
     case 'load': {
       const downloads = new Downloads((received, total) =>
@@ -35,15 +35,17 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
     }
     case 'score': {
       const opened = await engine.open(request.picture);
-      const seen = engine.seen();
-      return { value: { opened, seen }, give: [seen.buffer] };
+      const thumb = await engine.thumb();
+      return { value: { opened, thumb }, give: [thumb] };
     }
     case 'view': {
       await engine.open(request.picture);
       const explanation = engine.explain(request.options);
       const overlay = engine.overlay(request.look);
       const legend = engine.legend(request.look);
-      return { value: { overlay, legend, explanation }, give: [overlay.buffer, legend.buffer] };
+      const seen = engine.seen();
+      const give = [overlay.buffer, legend.buffer, seen.buffer];
+      return { value: { overlay, legend, seen, explanation }, give };
     }
     case 'save': {
       await engine.open(request.picture);
@@ -59,6 +61,6 @@ function isTrap(error: unknown): boolean {
   return error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
 }
 
-function send(reply: Reply, give: ArrayBuffer[] = []): void {
+function send(reply: Reply, give: Transferable[] = []): void {
   self.postMessage(reply, { transfer: give });
 }
