@@ -14,7 +14,11 @@ const OTHER_SAMPLE: &str = "www/public/samples/synthetic-2.jpg";
 
 fn gradlens(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gradlens"));
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -53,7 +57,11 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }
+            if crc & 1 == 1 {
+                crc >> 1 ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            }
         })
     })
 }
@@ -61,7 +69,13 @@ fn crc32(bytes: &[u8]) -> u32 {
 #[test]
 fn explain_writes_four_files_that_agree() {
     let out = tempfile::tempdir().unwrap();
-    let output = gradlens(&["explain", SAMPLE, "--out", out.path().to_str().unwrap(), "--json"]);
+    let output = gradlens(&[
+        "explain",
+        SAMPLE,
+        "--out",
+        out.path().to_str().unwrap(),
+        "--json",
+    ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let printed: Report = serde_json::from_slice(&output.stdout).unwrap();
     let file = |kind: &str| out.path().join(format!("synthetic-1.{kind}"));
@@ -70,12 +84,23 @@ fn explain_writes_four_files_that_agree() {
     assert_eq!(fs::read_dir(out.path()).unwrap().count(), 4);
 
     assert_eq!(report.schema, "gradlens.report/1");
-    assert_eq!((report.method.as_str(), report.layer.as_str()), ("grad-cam", "conv_head"));
-    let labels: Vec<&str> = report.scores.iter().map(|score| score.label.as_str()).collect();
+    assert_eq!(
+        (report.method.as_str(), report.layer.as_str()),
+        ("grad-cam", "conv_head")
+    );
+    let labels: Vec<&str> = report
+        .scores
+        .iter()
+        .map(|score| score.label.as_str())
+        .collect();
     assert_eq!(labels, ["covid", "no_finding", "pneumonia"]);
     let sum: f32 = report.scores.iter().map(|score| score.probability).sum();
     assert!((sum - 1.0).abs() < 1e-5, "{sum}");
-    let best = report.scores.iter().max_by(|a, b| a.logit.total_cmp(&b.logit)).unwrap();
+    let best = report
+        .scores
+        .iter()
+        .max_by(|a, b| a.logit.total_cmp(&b.logit))
+        .unwrap();
     assert_eq!(report.explained.index, best.index);
     assert!(report.notice.contains("Not for diagnostic use"));
 
@@ -96,7 +121,13 @@ fn explain_writes_four_files_that_agree() {
 fn questions_change_the_answer() {
     let out = tempfile::tempdir().unwrap();
     let ask = |more: &[&str]| -> Report {
-        let mut arguments = vec!["explain", SAMPLE, "--json", "--out", out.path().to_str().unwrap()];
+        let mut arguments = vec![
+            "explain",
+            SAMPLE,
+            "--json",
+            "--out",
+            out.path().to_str().unwrap(),
+        ];
         arguments.extend(more);
         let output = gradlens(&arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
@@ -111,7 +142,10 @@ fn questions_change_the_answer() {
     assert_eq!(contrast.explained.contrast.as_deref(), Some("pneumonia"));
     assert_ne!(contrast.map, covid.map);
     let earlier = ask(&["--class", "covid", "--layer", "blocks.3.0"]);
-    assert_eq!((earlier.map.width, earlier.layer.as_str()), (14, "blocks.3.0"));
+    assert_eq!(
+        (earlier.map.width, earlier.layer.as_str()),
+        (14, "blocks.3.0")
+    );
     let article = ask(&["--class", "covid", "--method", "guided-grad-cam-article"]);
     assert_eq!(article.explained.target.to_string(), "probability");
     assert_ne!(article.map, covid.map);
@@ -123,17 +157,30 @@ fn one_bad_file_does_not_stop_the_rest() {
     let out = folder.path().join("out");
     let bad = write(folder.path(), "broken.jpg", b"this is no picture");
     let gone = folder.path().join("gone.png");
-    let arguments =
-        ["explain", SAMPLE, bad.to_str().unwrap(), gone.to_str().unwrap(), OTHER_SAMPLE, "--out", out.to_str().unwrap()];
+    let arguments = [
+        "explain",
+        SAMPLE,
+        bad.to_str().unwrap(),
+        gone.to_str().unwrap(),
+        OTHER_SAMPLE,
+        "--out",
+        out.to_str().unwrap(),
+    ];
     let output = gradlens(&arguments);
     assert_eq!(output.status.code(), Some(2));
     let stderr = text(&output.stderr);
     assert_eq!(stderr.lines().count(), 2, "{stderr}");
-    assert!(stderr.contains("broken.jpg: is not a JPEG or PNG picture"), "{stderr}");
+    assert!(
+        stderr.contains("broken.jpg: is not a JPEG or PNG picture"),
+        "{stderr}"
+    );
     assert!(stderr.contains("gone.png: does not exist"), "{stderr}");
     assert_eq!(fs::read_dir(&out).unwrap().count(), 8);
     let stdout = text(&output.stdout);
-    assert!(stdout.contains("synthetic-1") && stdout.contains("synthetic-2"), "{stdout}");
+    assert!(
+        stdout.contains("synthetic-1") && stdout.contains("synthetic-2"),
+        "{stdout}"
+    );
     assert!(stdout.contains("Not for diagnostic use"), "{stdout}");
 }
 
@@ -143,7 +190,11 @@ fn bad_pictures_are_named_with_the_reason() {
     let sample = fs::read(SAMPLE).unwrap();
     let cases: &[(&str, Vec<u8>, &str)] = &[
         ("empty.png", vec![], "is empty"),
-        ("text.png", b"hello".to_vec(), "is not a JPEG or PNG picture"),
+        (
+            "text.png",
+            b"hello".to_vec(),
+            "is not a JPEG or PNG picture",
+        ),
         ("cut.jpg", sample[..sample.len() / 2].to_vec(), "is damaged"),
         ("huge.png", png_header(60_000, 60_000), "60000 x 60000"),
         ("page.jpg", b"%PDF-1.7 and so on".to_vec(), "is"),
@@ -151,14 +202,24 @@ fn bad_pictures_are_named_with_the_reason() {
     for (name, bytes, reason) in cases {
         let file = write(folder.path(), name, bytes);
         let out = folder.path().join("out");
-        let output = gradlens(&["explain", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+        let output = gradlens(&[
+            "explain",
+            file.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ]);
         assert_refused(&output, &[name, reason]);
         assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "{name} left a file");
     }
     // A picture under another format's name is still a picture: its content counts.
     let file = write(folder.path(), "jpeg-called.png", &sample);
     let out = folder.path().join("named");
-    let output = gradlens(&["explain", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let output = gradlens(&[
+        "explain",
+        file.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
@@ -172,17 +233,35 @@ fn bad_models_and_questions_are_named_with_the_reason() {
         gradlens(&arguments)
     };
     let text = write(folder.path(), "text.onnx", b"this is not a model");
-    assert_refused(&explain(&["--model", text.to_str().unwrap()]), &["text.onnx", "is not an ONNX model"]);
+    assert_refused(
+        &explain(&["--model", text.to_str().unwrap()]),
+        &["text.onnx", "is not an ONNX model"],
+    );
     let empty = write(folder.path(), "empty.onnx", b"");
-    assert_refused(&explain(&["--model", empty.to_str().unwrap()]), &["empty.onnx", "0 bytes"]);
+    assert_refused(
+        &explain(&["--model", empty.to_str().unwrap()]),
+        &["empty.onnx", "0 bytes"],
+    );
     let model = fs::read("models/covid-xray/model.onnx").unwrap();
     let cut = write(folder.path(), "cut.onnx", &model[..model.len() / 2]);
-    assert_refused(&explain(&["--model", cut.to_str().unwrap()]), &["cut.onnx", "is not an ONNX model"]);
+    assert_refused(
+        &explain(&["--model", cut.to_str().unwrap()]),
+        &["cut.onnx", "is not an ONNX model"],
+    );
     assert_refused(&explain(&["--model", "nowhere"]), &["nowhere"]);
-    assert_refused(&explain(&["--class", "flu"]), &["'flu'", "covid, no_finding, pneumonia"]);
+    assert_refused(
+        &explain(&["--class", "flu"]),
+        &["'flu'", "covid, no_finding, pneumonia"],
+    );
     assert_refused(&explain(&["--class", "7"]), &["'7'"]);
-    assert_refused(&explain(&["--class", "covid", "--contrast", "covid"]), &["itself"]);
-    assert_refused(&explain(&["--layer", "blocks.9"]), &["blocks.9", "conv_head"]);
+    assert_refused(
+        &explain(&["--class", "covid", "--contrast", "covid"]),
+        &["itself"],
+    );
+    assert_refused(
+        &explain(&["--layer", "blocks.9"]),
+        &["blocks.9", "conv_head"],
+    );
     assert_refused(&explain(&["--method", "magic"]), &["magic", "grad-cam"]);
     assert_refused(&explain(&["--device", "cuda"]), &["CUDA"]);
 }
@@ -191,15 +270,32 @@ fn bad_models_and_questions_are_named_with_the_reason() {
 fn the_shipped_gradient_graph_is_what_gradient_writes() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("g.onnx");
-    let output = gradlens(&["gradient", "models/covid-xray", "--out", out.to_str().unwrap()]);
+    let output = gradlens(&[
+        "gradient",
+        "models/covid-xray",
+        "--out",
+        out.to_str().unwrap(),
+    ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let made = fs::read(&out).unwrap();
     let shipped = fs::read("models/covid-xray/gradient.onnx").unwrap();
-    assert!(made == shipped, "make it again: gradlens gradient models/covid-xray");
+    assert!(
+        made == shipped,
+        "make it again: gradlens gradient models/covid-xray"
+    );
 
-    let report = gradlens(&["explain", SAMPLE, "--json", "--out", folder.path().to_str().unwrap()]);
+    let report = gradlens(&[
+        "explain",
+        SAMPLE,
+        "--json",
+        "--out",
+        folder.path().to_str().unwrap(),
+    ]);
     let report: Report = serde_json::from_slice(&report.stdout).unwrap();
-    assert_eq!(report.model.gradient_sha256, gradlens::model::sha256_hex(&shipped));
+    assert_eq!(
+        report.model.gradient_sha256,
+        gradlens::model::sha256_hex(&shipped)
+    );
     let model = fs::read("models/covid-xray/model.onnx").unwrap();
     assert_eq!(report.model.sha256, gradlens::model::sha256_hex(&model));
 }
@@ -210,9 +306,23 @@ fn gradient_refuses_to_overwrite_its_model_and_names_unknown_layers() {
     let model = folder.path().join("net.onnx");
     fs::copy("models/covid-xray/model.onnx", &model).unwrap();
     let model = model.to_str().unwrap();
-    assert_refused(&gradlens(&["gradient", model, "--out", model]), &["net.onnx", "itself"]);
-    assert_refused(&gradlens(&["gradient", model, "--layer", "nope"]), &["net.onnx", "nope"]);
-    let output = gradlens(&["gradient", model, "--layer", "blocks.3.0", "--layer", "conv_head", "--input"]);
+    assert_refused(
+        &gradlens(&["gradient", model, "--out", model]),
+        &["net.onnx", "itself"],
+    );
+    assert_refused(
+        &gradlens(&["gradient", model, "--layer", "nope"]),
+        &["net.onnx", "nope"],
+    );
+    let output = gradlens(&[
+        "gradient",
+        model,
+        "--layer",
+        "blocks.3.0",
+        "--layer",
+        "conv_head",
+        "--input",
+    ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(folder.path().join("net.gradient.onnx").is_file());
 }
@@ -224,8 +334,14 @@ fn inspect_tells_the_layers_and_the_recommendation() {
     assert_eq!(model["layer"], "conv_head");
     assert_eq!(model["operators_without_rule"], serde_json::json!([]));
     let layers = model["layers"].as_array().unwrap();
-    let head = layers.iter().find(|layer| layer["name"] == "conv_head").unwrap();
-    assert_eq!((&head["channels"], &head["width"]), (&1280.into(), &7.into()));
+    let head = layers
+        .iter()
+        .find(|layer| layer["name"] == "conv_head")
+        .unwrap();
+    assert_eq!(
+        (&head["channels"], &head["width"]),
+        (&1280.into(), &7.into())
+    );
     assert_eq!(head["recommended"], true);
     assert!(head["reason"].as_str().unwrap().contains("7 x 7"));
 }
@@ -240,7 +356,12 @@ fn serve_needs_a_built_page() {
 #[test]
 fn usage_errors_end_with_2_and_help_with_0() {
     assert_eq!(gradlens(&["explain"]).status.code(), Some(2));
-    assert_eq!(gradlens(&["explain", SAMPLE, "--opacity", "3"]).status.code(), Some(2));
+    assert_eq!(
+        gradlens(&["explain", SAMPLE, "--opacity", "3"])
+            .status
+            .code(),
+        Some(2)
+    );
     let help = gradlens(&["--help"]);
     assert!(help.status.success() && text(&help.stdout).contains("Not for diagnostic use"));
 }
