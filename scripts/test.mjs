@@ -144,7 +144,7 @@ await suite(
   step('cargo', ['clippy', '--release', '--all-targets', '--', '-D', 'warnings']),
 );
 await suite('Rust: command line', step('cargo', ['build', '--release']));
-await suite('Rust: native tests', rustTests('cargo', ['test', '--release']));
+await suite('Rust: native tests', rustTests('cargo', ['test', '--release', '--no-fail-fast']));
 const chromedriver = ask('which', ['chromedriver']);
 await suite('Engine in Chromium', inBrowser('chrome', '--chromedriver', chromedriver));
 const geckodriver = ask('which', ['geckodriver']);

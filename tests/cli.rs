@@ -1,5 +1,6 @@
 //! The command line as a user runs it: results, bad input, several pictures of which one is bad.
 #![cfg(all(feature = "cli", not(target_arch = "wasm32")))]
+#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -295,7 +295,7 @@ fn check_tensor(tensor: &TensorProto, limits: &Limits) -> Result<(), ModelError>
         let dim = u64::try_from(dim).map_err(|_| {
             ModelError::Damaged(format!("tensor '{name}' has the negative dimension {dim}"))
         })?;
-        elements = elements.checked_mul(dim).unwrap_or(u64::MAX);
+        elements = elements.saturating_mul(dim);
     }
     within(
         &format!("the number of elements of tensor '{name}'"),
@@ -338,7 +338,7 @@ fn stored_elements(tensor: &TensorProto) -> Option<u64> {
     };
     if tensor.raw_data.is_empty() {
         Some(typed as u64)
-    } else if tensor.raw_data.len() % width == 0 {
+    } else if tensor.raw_data.len().is_multiple_of(width) {
         Some((tensor.raw_data.len() / width) as u64)
     } else {
         // Half an element: no shape matches.

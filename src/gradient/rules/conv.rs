@@ -81,15 +81,15 @@ impl Window {
     /// The last windows of the forward pass may stop short of the input's end (a stride that does not divide) or reach
     /// past the declared padding (`ceil_mode`): the end's padding is what makes the sizes meet.
     pub fn transposed(&self) -> Vec<tract_onnx::pb::AttributeProto> {
-        let axes = self.kernel.len();
-        let mut pads = self.pads_begin.clone();
-        let mut output_padding = vec![0; axes];
-        for axis in 0..axes {
-            let covered = self.strides[axis] * (self.output[axis] - 1) + self.reach(axis);
-            let surplus = covered - self.pads_begin[axis] - self.input[axis];
-            pads.push(surplus.max(0));
-            output_padding[axis] = (-surplus).max(0);
-        }
+        let surplus: Vec<i64> = (0..self.kernel.len())
+            .map(|axis| {
+                let covered = self.strides[axis] * (self.output[axis] - 1) + self.reach(axis);
+                covered - self.pads_begin[axis] - self.input[axis]
+            })
+            .collect();
+        let pads_end = surplus.iter().map(|&surplus| surplus.max(0));
+        let pads: Vec<i64> = self.pads_begin.iter().copied().chain(pads_end).collect();
+        let output_padding: Vec<i64> = surplus.iter().map(|&surplus| (-surplus).max(0)).collect();
         vec![
             ints("kernel_shape", &self.kernel),
             ints("strides", &self.strides),
