@@ -62,6 +62,15 @@ impl Explainer {
             shape: vec![1, model.channels(), input.height, input.width],
         };
         let body = engine.prepare(&halves.body, &[spec])?;
+        let head = OnceLock::new();
+        if halves.frontier.is_empty() {
+            // Nothing of the picture's side decides its shapes: the first answer need not wait for it.
+            let seed = Spec {
+                kind: Kind::F32,
+                shape: vec![1, model.classes],
+            };
+            let _ = head.set(engine.prepare(&halves.head, &[seed])?);
+        }
         let outputs = halves.body.graph.iter().flat_map(|graph| &graph.output);
         Ok(Explainer {
             outputs: outputs.map(|output| output.name.clone()).collect(),
@@ -72,7 +81,7 @@ impl Explainer {
             body,
             head_graph: halves.head,
             frontier: halves.frontier,
-            head: OnceLock::new(),
+            head,
         })
     }
 

@@ -1,0 +1,252 @@
+//! Models that cannot be explained, and bytes that are no model: an error that says why, never a panic.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic here is a failed test"
+)]
+
+use gradlens::model::{Limits, Manifest, Model, ModelError, onnx};
+use proptest::prelude::*;
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
+    tensor_proto::DataType, tensor_shape_proto::Dimension, tensor_shape_proto::dimension,
+    type_proto,
+};
+
+const SHIPPED: &[u8] = include_bytes!("../models/covid-xray/model.onnx");
+const MANIFEST: &str = include_str!("../models/covid-xray/manifest.json");
+
+fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        op_type: operator.into(),
+        name: output.into(),
+        input: inputs.iter().map(|&name| name.into()).collect(),
+        output: vec![output.into()],
+        ..NodeProto::default()
+    }
+}
+
+fn value(name: &str, kind: DataType, shape: &[i64]) -> ValueInfoProto {
+    let dim = |&size: &i64| Dimension {
+        value: Some(dimension::Value::DimValue(size)),
+        ..Dimension::default()
+    };
+    let tensor = type_proto::Tensor {
+        elem_type: kind as i32,
+        shape: Some(TensorShapeProto {
+            dim: shape.iter().map(dim).collect(),
+        }),
+    };
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto {
+            value: Some(type_proto::Value::TensorType(tensor)),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    }
+}
+
+fn floats(name: &str, dims: &[i64]) -> TensorProto {
+    let count = dims.iter().product::<i64>() as usize;
+    TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: DataType::Float as i32,
+        float_data: (0..count)
+            .map(|index| index as f32 / count as f32 - 0.3)
+            .collect(),
+        ..TensorProto::default()
+    }
+}
+
+/// A sound classifier: picture `x` [1, 3, 8, 8], convolution `c`, ReLU `a`, global mean, three scores `y`.
+fn sound() -> ModelProto {
+    ModelProto {
+        ir_version: 8,
+        opset_import: vec![OperatorSetIdProto {
+            domain: String::new(),
+            version: 17,
+        }],
+        graph: Some(GraphProto {
+            name: "sound".into(),
+            input: vec![value("x", DataType::Float, &[1, 3, 8, 8])],
+            output: vec![value("y", DataType::Float, &[1, 3])],
+            initializer: vec![floats("w", &[4, 3, 3, 3]), floats("m", &[4, 3])],
+            node: vec![
+                node("Conv", &["x", "w"], "c"),
+                node("Relu", &["c"], "a"),
+                node("GlobalAveragePool", &["a"], "p"),
+                node("Flatten", &["p"], "f"),
+                node("MatMul", &["f", "m"], "y"),
+            ],
+            ..GraphProto::default()
+        }),
+        ..ModelProto::default()
+    }
+}
+
+/// Opens the sound model after a change to its graph.
+fn changed(change: impl FnOnce(&mut GraphProto)) -> Result<Model, ModelError> {
+    let mut proto = sound();
+    change(proto.graph.as_mut().unwrap());
+    Model::open(&onnx::write(&proto), None, "changed")
+}
+
+fn refusal(change: impl FnOnce(&mut GraphProto)) -> String {
+    changed(change).unwrap_err().to_string()
+}
+
+#[test]
+fn a_sound_model_opens_with_a_guess() {
+    let model = changed(|_| {}).unwrap();
+    assert!(model.guessed);
+    assert_eq!((model.layer.as_str(), model.classes), ("a", 3));
+    assert_eq!(
+        (model.manifest.input.width, model.manifest.input.height),
+        (8, 8)
+    );
+    let recommended = model.layers.iter().find(|layer| layer.recommended).unwrap();
+    assert!(
+        recommended.reason.contains("6 x 6"),
+        "{}",
+        recommended.reason
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let flat = refusal(|graph| {
+        graph.input = vec![value("x", DataType::Float, &[1, 192])];
+        graph.node = vec![node("MatMul", &["x", "m"], "y")];
+        graph.initializer = vec![floats("m", &[192, 3])];
+    });
+    assert!(
+        flat.contains("no image input") && flat.contains("x [1, 192]"),
+        "{flat}"
+    );
+
+    let integers = refusal(|graph| graph.input = vec![value("x", DataType::Uint8, &[1, 3, 8, 8])]);
+    assert!(!integers.is_empty());
+
+    let no_layer = refusal(|graph| {
+        graph.node = vec![
+            node("Flatten", &["x"], "f"),
+            node("MatMul", &["f", "m"], "y"),
+        ];
+        graph.initializer = vec![floats("m", &[192, 3])];
+    });
+    assert!(no_layer.contains("no layer"), "{no_layer}");
+
+    let no_scores =
+        refusal(|graph| graph.output = vec![value("a", DataType::Float, &[1, 4, 6, 6])]);
+    assert!(
+        no_scores.contains("no class scores") && no_scores.contains("a [1, 4, 6, 6]"),
+        "{no_scores}"
+    );
+
+    let two_inputs = refusal(|graph| {
+        graph.input.push(value("age", DataType::Float, &[1, 4]));
+        graph.node[4] = node("MatMul", &["g", "m"], "y");
+        graph.node.insert(4, node("Add", &["f", "age"], "g"));
+    });
+    assert!(two_inputs.contains("'age'"), "{two_inputs}");
+}
+
+#[test]
+fn damage_is_named() {
+    let dangling = refusal(|graph| graph.node[1] = node("Relu", &["nothing"], "a"));
+    assert!(dangling.contains("'nothing'"), "{dangling}");
+    let twice = refusal(|graph| graph.node[1] = node("Relu", &["c"], "c"));
+    assert!(twice.contains("'c'"), "{twice}");
+    let unsorted = refusal(|graph| graph.node.swap(0, 1));
+    assert!(unsorted.contains("'c'"), "{unsorted}");
+    let no_output = refusal(|graph| graph.output = vec![value("z", DataType::Float, &[1, 3])]);
+    assert!(no_output.contains("'z'"), "{no_output}");
+    let short = refusal(|graph| graph.initializer[0].float_data.truncate(5));
+    assert!(
+        short.contains("'w'") && short.contains("holds 5"),
+        "{short}"
+    );
+    let huge = refusal(|graph| graph.initializer[0].dims = vec![1_000_000, 1_000_000]);
+    assert!(huge.contains("'w'") && huge.contains("limit"), "{huge}");
+    let negative = refusal(|graph| graph.initializer[0].dims = vec![-4, 27]);
+    assert!(negative.contains("-4"), "{negative}");
+    let outside = refusal(|graph| graph.initializer[0].data_location = Some(1));
+    assert!(outside.contains("another file"), "{outside}");
+    let foreign = refusal(|graph| graph.node[1].domain = "com.example".into());
+    assert!(foreign.contains("com.example"), "{foreign}");
+    let wrong_shape = refusal(|graph| graph.initializer[1] = floats("m", &[5, 3]));
+    assert!(!wrong_shape.is_empty());
+    let branch = refusal(|graph| {
+        graph.node[1].attribute.push(AttributeProto {
+            name: "body".into(),
+            r#type: AttributeType::Graph as i32,
+            g: Some(GraphProto::default()),
+            ..AttributeProto::default()
+        });
+    });
+    assert!(branch.contains("control flow"), "{branch}");
+}
+
+#[test]
+fn a_manifest_that_contradicts_the_model_is_refused() {
+    let open = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut json: serde_json::Value = serde_json::from_str(MANIFEST).unwrap();
+        change(&mut json);
+        Model::open(SHIPPED, Some(&json.to_string()), "x")
+            .unwrap_err()
+            .to_string()
+    };
+    let says = |text: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let error = open(change);
+        assert!(
+            error.starts_with("manifest: ") && error.contains(text),
+            "{error}"
+        );
+    };
+    says("2 labels", &|json| {
+        drop(json["labels"].as_array_mut().unwrap().pop())
+    });
+    says("256 x 224", &|json| json["input"]["width"] = 256.into());
+    says("'picture'", &|json| {
+        json["input"]["name"] = "picture".into()
+    });
+    says("'blocks.99'", &|json| json["layer"] = "blocks.99".into());
+    says("'nothing'", &|json| json["scores"] = "nothing".into());
+    says("gradlens.model/7", &|json| {
+        json["schema"] = "gradlens.model/7".into()
+    });
+    says("unknown field", &|json| json["colour"] = "red".into());
+    let unnormalised = Manifest::parse("{}").unwrap_err().to_string();
+    assert!(unnormalised.contains("missing field"), "{unnormalised}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn arbitrary_bytes_are_no_model(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        prop_assert!(Model::open(&bytes, None, "x").is_err());
+    }
+
+    #[test]
+    fn a_mutated_model_is_read_or_refused(
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        keep in 0.5f64..=1.0,
+    ) {
+        let mut bytes = onnx::write(&sound());
+        for (position, byte) in flips {
+            let position = position.index(bytes.len());
+            bytes[position] = byte;
+        }
+        bytes.truncate((bytes.len() as f64 * keep) as usize);
+        // Whatever comes back, it comes back.
+        if let Err(error) = onnx::read(&bytes, &Limits::default()) {
+            prop_assert!(!error.to_string().contains('\n'));
+        }
+        let _ = Model::open(&bytes, None, "x");
+    }
+}
