@@ -49,19 +49,16 @@ fn thresholded_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
 }
 
 /// The bounds are inputs since opset 11, attributes before; read off the output, which lies on a bound where the input passed it.
+///
+/// One mask for both bounds: half the time, and half of what the forward pass hands to the backward one.
 fn clip(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let y = call.output();
-    let mut result = call.cotangent()?.to_owned();
+    let mut inside: Option<String> = None;
     for (position, attribute, comparison) in [(1, "min", "Greater"), (2, "max", "Less")] {
         if call.wants(position) {
             return Err(call.form("bounds that depend on the picture"));
         }
-        let bound = match call
-            .node
-            .input
-            .get(position)
-            .filter(|name| !name.is_empty())
-        {
+        let given = call.node.input.get(position);
+        let bound = match given.filter(|name| !name.is_empty()) {
             Some(name) => name.clone(),
             None => {
                 let value = call.float(attribute, f32::NAN);
@@ -71,10 +68,20 @@ fn clip(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
                 tape.scalar(value)
             }
         };
-        let inside = tape.op(comparison, &[y, &bound]);
-        result = tape.masked(&inside, &result);
+        let within = tape.op(comparison, &[call.output(), &bound]);
+        inside = Some(match inside {
+            Some(other) => tape.op("And", &[&other, &within]),
+            None => within,
+        });
     }
-    Ok(vec![(0, result)])
+    let dy = call.cotangent()?;
+    Ok(vec![(
+        0,
+        match inside {
+            Some(inside) => tape.masked(&inside, dy),
+            None => dy.to_owned(),
+        },
+    )])
 }
 
 /// `slope` times the cotangent where the input is not positive.
