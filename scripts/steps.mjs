@@ -105,17 +105,20 @@ export async function buildEngine() {
   const made = digest(readFileSync(wasmFile), locked('wasm-bindgen') ?? '');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return;
   mkdirSync(glueFolder, { recursive: true });
-  const manifest = path.join('scripts', 'bindgen', 'Cargo.toml');
-  const binder = [
-    'run',
-    '--release',
-    '--manifest-path',
-    manifest,
-    '--target-dir',
-    'target/bindgen',
-  ];
-  await must('cargo', [...binder, '--', wasmFile, glueFolder]);
+  await bind();
   writeFileSync(stamp, made);
+}
+
+/** With wasm-bindgen where it is installed in the right version; else with a small program of ours that is built for it. */
+async function bind() {
+  if (ask('wasm-bindgen', ['--version'])?.endsWith(` ${locked('wasm-bindgen')}`)) {
+    const flags = ['--target', 'web', '--omit-default-module-path', '--out-name', 'gradlens'];
+    await must('wasm-bindgen', [...flags, '--out-dir', glueFolder, wasmFile]);
+    return;
+  }
+  const manifest = path.join('scripts', 'bindgen', 'Cargo.toml');
+  const flags = ['--release', '--manifest-path', manifest, '--target-dir', 'target/bindgen'];
+  await must('cargo', ['run', ...flags, '--', wasmFile, glueFolder]);
 }
 
 /** The page, into www/dist/. */
