@@ -30,6 +30,7 @@
 pub mod engine;
 pub mod explain;
 pub mod gradient;
+mod guard;
 pub mod image;
 pub mod model;
 pub mod render;

@@ -5,11 +5,9 @@ use ndarray_npy::WriteNpyExt;
 
 use crate::explain::{self, ExplainError, Explainer, HeatMap, Observation, Question, Target};
 use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, PreprocessError};
+use crate::model::STAMP;
 use crate::render::{self, ColorMap, Heat, Peak, RenderError};
 use crate::report::{PictureEntry, Report};
-
-/// The sentence that every exported picture carries in its pixels.
-pub const STAMP: &str = "Not for diagnostic use.";
 
 /// Why a picture has no result. The message is one line and leaves out the file's name.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +73,13 @@ impl Study {
     ///
     /// # Errors
     /// [`StudyError`] says what is wrong with the file or the model.
-    pub fn open(explainer: &Explainer, name: &str, bytes: &[u8]) -> Result<Study, StudyError> {
-        let picture = pictures::decode(bytes, &Limits::default())?;
+    pub fn open(
+        explainer: &Explainer,
+        name: &str,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Study, StudyError> {
+        let picture = pictures::decode(bytes, limits)?;
         let entry = PictureEntry::of(name, bytes, &picture);
         let prepared = explainer.prepare(&picture)?;
         let observation = explainer.observe(&prepared.tensor)?;
@@ -221,13 +224,9 @@ impl Answer {
         let model = &self.report.model.id;
         render::stamp(&mut picture, &format!("{STAMP} {model}: {caption}"));
         let software = format!("gradlens {}", crate::VERSION);
-        let notice = format!(
-            "{STAMP} {}",
-            self.report.notice.trim_start_matches(STAMP).trim()
-        );
         let texts = [
             ("Description", caption.as_str()),
-            ("Disclaimer", notice.as_str()),
+            ("Disclaimer", self.report.notice.as_str()),
             ("Software", software.as_str()),
         ];
         render::encode_png(&picture, &texts)

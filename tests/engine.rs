@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use gradlens::engine::{Engine, EngineError, Kind, Spec, Tract, Value};
 use gradlens::explain::{Explainer, Target};
+use gradlens::image::Limits;
 use gradlens::model::Model;
 use gradlens::study::{Request, Study, StudyError};
 use ndarray::{Array4, ArrayD};
@@ -53,12 +54,14 @@ fn the_engine_says_what_it_is() {
 #[wasm_bindgen_test(unsupported = test)]
 fn values_that_do_not_fit_are_refused() {
     let graph = gradlens::gradient::differentiate(&model(), &["conv_head".into()], false).unwrap();
-    let halves = gradlens::gradient::split_at_seed(&graph).unwrap();
+    let halves = gradlens::gradient::split_at_seed(graph.clone()).unwrap();
     let floats = |shape: &[usize]| Spec {
         kind: Kind::F32,
         shape: shape.to_vec(),
     };
-    let head = Tract.prepare(&halves.head, &[floats(&[1, 3])]).unwrap();
+    let head = Tract
+        .prepare(halves.head.clone(), &[floats(&[1, 3])])
+        .unwrap();
     let seed = |shape: &[usize]| Value::F32(ArrayD::zeros(shape));
     assert_eq!(head.run(&[seed(&[1, 3])]).unwrap().len(), 1);
     for wrong in [
@@ -75,7 +78,7 @@ fn values_that_do_not_fit_are_refused() {
     let shapes = [vec![], vec![floats(&[1, 3]), floats(&[1, 3])]];
     for specs in shapes {
         assert!(matches!(
-            Tract.prepare(&halves.head, &specs),
+            Tract.prepare(halves.head.clone(), &specs),
             Err(EngineError::Prepare(_))
         ));
     }
@@ -93,7 +96,7 @@ fn the_gradient_predicts_how_the_score_moves() {
         kind: Kind::F32,
         shape: vec![1, 3],
     };
-    let session = Tract.prepare(&graph, &[input, seed]).unwrap();
+    let session = Tract.prepare(graph, &[input, seed]).unwrap();
     let one_hot = ArrayD::from_shape_vec(vec![1, 3], vec![1.0, 0.0, 0.0]).unwrap();
     let run = |picture: &Array4<f32>| {
         let given = [
@@ -131,7 +134,7 @@ fn the_gradient_predicts_how_the_score_moves() {
 #[wasm_bindgen_test(unsupported = test)]
 fn a_picture_becomes_scores_a_map_and_files() {
     let explainer = explainer(None);
-    let study = Study::open(&explainer, "synthetic-1.jpg", SAMPLE).unwrap();
+    let study = Study::open(&explainer, "synthetic-1.jpg", SAMPLE, &Limits::default()).unwrap();
     let sum: f32 = study.observation.probabilities.iter().sum();
     assert!((sum - 1.0).abs() < 1e-5);
     let answer = study.ask(&explainer, &Request::default()).unwrap();
@@ -176,9 +179,9 @@ fn contrasts_are_differences_and_gradients_linear() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_wrong_is_said_not_thrown() {
     let explainer = explainer(None);
-    let opened = Study::open(&explainer, "note.txt", b"not a picture");
+    let opened = Study::open(&explainer, "note.txt", b"not a picture", &Limits::default());
     assert!(matches!(opened, Err(StudyError::Image(_))));
-    let study = Study::open(&explainer, "synthetic-1.jpg", SAMPLE).unwrap();
+    let study = Study::open(&explainer, "synthetic-1.jpg", SAMPLE, &Limits::default()).unwrap();
     let ask = |request| study.ask(&explainer, &request).unwrap_err().to_string();
     let beyond = Request {
         class: Some(9),

@@ -78,7 +78,7 @@ impl Case {
         };
         let whole = run(&graph, given).map_err(|error| format!("whole: {error}"))?;
 
-        let halves = split_at_seed(&graph).map_err(|error| error.to_string())?;
+        let halves = split_at_seed(graph.clone()).map_err(|error| error.to_string())?;
         let mut parts = run(&halves.body, given).map_err(|error| format!("body: {error}"))?;
         let handed = |name: &str| match name {
             gradient::SEED => given(name),

@@ -258,10 +258,7 @@ fn gradient_errors() -> Vec<GradientError> {
         shape: shape.to_vec(),
     };
     let session: Box<dyn Session> = Tract
-        .prepare(
-            &graph,
-            &[spec(&[1, 3, 224, 224]), spec(&[1, MODEL.classes])],
-        )
+        .prepare(graph, &[spec(&[1, 3, 224, 224]), spec(&[1, MODEL.classes])])
         .unwrap();
     let mut errors = Vec::new();
     for input in compared() {

@@ -20,16 +20,14 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Score pictures and draw the heat map of a class
     Explain(Explain),
-    /// Write the gradient graph of a classifier as plain ONNX
     Gradient(Gradient),
-    /// Show what a model takes, what it knows and which layers can be explained
     Inspect(Inspect),
-    /// Serve a built page on this machine only
     Serve(Serve),
 }
 
+/// Score pictures and draw the heat map of a class
+///
 /// For each picture STEM.* this writes STEM.overlay.png, STEM.figure.png (picture, heat map, overlay), STEM.map.npy (the raw
 /// map, f32, at the layer's size) and STEM.report.json. Not for diagnostic use.
 #[derive(Debug, Args)]
@@ -81,6 +79,8 @@ pub enum Device {
     Cuda,
 }
 
+/// Write the gradient graph of a classifier as plain ONNX
+///
 /// The graph's inputs are the model's own and `seed` [N, classes]; its outputs are `scores`, `probabilities`,
 /// `activation/LAYER` and `gradient/LAYER`.
 #[derive(Debug, Args)]
@@ -99,6 +99,7 @@ pub struct Gradient {
     pub out: Option<PathBuf>,
 }
 
+/// Show what a model takes, what it knows and which layers can be explained
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// The classifier, or a folder with model.onnx
@@ -109,6 +110,7 @@ pub struct Inspect {
     pub json: bool,
 }
 
+/// Serve a built page on this machine only
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The built page

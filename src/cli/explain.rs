@@ -16,8 +16,10 @@ use super::failure::Failure;
 use super::{Outcome, files, say};
 use crate::engine::Tract;
 use crate::explain::{ExplainError, Explainer, method};
+use crate::guard::caught;
+use crate::image::Limits;
 use crate::model::Model;
-use crate::study::{Answer, Request, STAMP, Study};
+use crate::study::{Answer, Request, Study};
 
 pub fn run(arguments: &args::Explain) -> Outcome {
     if arguments.device == Device::Cuda {
@@ -35,7 +37,10 @@ pub fn run(arguments: &args::Explain) -> Outcome {
     let results: Vec<Result<Answer, Failure>> = jobs
         .par_iter()
         .progress_with(progress.clone())
-        .map(|job| job.run(&explainer, &request, arguments))
+        .map(|job| {
+            let done = caught(|| job.run(&explainer, &request, arguments));
+            done.unwrap_or_else(|panic| Err(Failure::of(job.picture, panic)))
+        })
         .collect();
     progress.finish_and_clear();
 
@@ -50,15 +55,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         }
     } else if !answers.is_empty() {
         say(&table(&answers));
-        say(&format!(
-            "{STAMP} {}",
-            explainer
-                .model
-                .manifest
-                .notice
-                .trim_start_matches(STAMP)
-                .trim()
-        ));
+        say(&explainer.model.manifest.notice);
     }
     let failures: Vec<Failure> = failures.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() {
@@ -96,7 +93,7 @@ fn request(model: &Model, arguments: &args::Explain) -> Result<Request, Failure>
     };
     method(&arguments.method).map_err(Failure::usage)?;
     if request.contrast.is_some() && request.class == request.contrast {
-        return Err(Failure::usage("a class cannot be contrasted with itself"));
+        return Err(Failure::usage(ExplainError::itself()));
     }
     Ok(request)
 }
@@ -145,7 +142,8 @@ impl Job<'_> {
             .unwrap_or_default()
             .to_string_lossy();
         let failed = |error: &dyn std::fmt::Display| Failure::of(self.picture, error);
-        let study = Study::open(explainer, &name, &bytes).map_err(|error| failed(&error))?;
+        let study = Study::open(explainer, &name, &bytes, &Limits::default())
+            .map_err(|error| failed(&error))?;
         let answer = study
             .ask(explainer, request)
             .map_err(|error| failed(&error))?;
@@ -166,8 +164,23 @@ impl Job<'_> {
             ("map.npy", map),
             ("report.json", report),
         ];
-        for (kind, bytes) in results {
-            files::write(&arguments.out.join(format!("{}.{kind}", self.stem)), &bytes)?;
+        let results = results
+            .map(|(kind, bytes)| (arguments.out.join(format!("{}.{kind}", self.stem)), bytes));
+        let is_input = |file: &Path| {
+            arguments
+                .pictures
+                .iter()
+                .find(|picture| files::same(picture, file))
+        };
+        if let Some(picture) = results.iter().find_map(|(file, _)| is_input(file)) {
+            let reason = format!(
+                "its result would replace {}, a picture of this call; name another folder with --out",
+                picture.display()
+            );
+            return Err(failed(&reason));
+        }
+        for (file, bytes) in results {
+            files::write(&file, &bytes)?;
         }
         Ok(answer)
     }
@@ -252,12 +265,14 @@ mod tests {
     fn help_names_every_method() {
         let mut command = args::Arguments::command();
         let explain = command.find_subcommand_mut("explain").unwrap();
-        let help = explain.render_long_help().to_string();
+        // Without line breaks, which may fall into a name.
+        let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+        let help = squeezed(&explain.render_long_help().to_string());
         assert!(
             METHODS.iter().all(|method| help.contains(method.id())),
             "{help}"
         );
-        assert!(help.contains("Not for diagnostic use"));
+        assert!(help.contains(&squeezed("Not for diagnostic use")));
     }
 
     #[test]

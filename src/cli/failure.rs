@@ -37,8 +37,14 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
-            Some(file) => write!(f, "{}: {}", file.display(), self.reason),
-            None => f.write_str(&self.reason),
+            // A name may hold line breaks or escape sequences; a message must not.
+            Some(file) => write!(
+                f,
+                "{}: {}",
+                printable(&file.to_string_lossy()),
+                printable(&self.reason)
+            ),
+            None => f.write_str(&printable(&self.reason)),
         }
     }
 }
@@ -46,5 +52,28 @@ impl fmt::Display for Failure {
 impl From<Failure> for Vec<Failure> {
     fn from(failure: Failure) -> Self {
         vec![failure]
+    }
+}
+
+/// The text with its control characters escaped.
+fn printable(text: &str) -> String {
+    let escape = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line() {
+        let failure = Failure::of(Path::new("a\n\u{1b}[2Jb.png"), "is\n  damaged");
+        assert_eq!(failure.to_string(), "a\\n\\u{1b}[2Jb.png: is damaged");
     }
 }

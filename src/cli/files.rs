@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use crate::model::Model;
+use crate::model::{Model, ModelError};
 
 /// Opens a model given as a folder, an `.onnx` file or the name of a shipped model.
 pub fn open_model(given: &Path) -> Result<Model, Failure> {
@@ -22,11 +22,27 @@ pub fn open_model(given: &Path) -> Result<Model, Failure> {
         }
         false => None,
     };
-    let id = file
+    let id = model_id(&file);
+    Model::open(&bytes, manifest.as_deref(), &id).map_err(|error| match error {
+        ModelError::Manifest(_) if has_manifest => Failure::of(&manifest_file, error),
+        error => Failure::of(&file, error),
+    })
+}
+
+/// The name of a model without a manifest: its file's, or its folder's for a `model.onnx`.
+fn model_id(file: &Path) -> String {
+    let whole = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let stem = whole
         .file_stem()
-        .map(|stem| stem.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    Model::open(&bytes, manifest.as_deref(), &id).map_err(|error| Failure::of(&file, error))
+        .map(|stem| stem.to_string_lossy().into_owned());
+    let folder = whole
+        .parent()
+        .and_then(Path::file_name)
+        .map(|name| name.to_string_lossy().into_owned());
+    match (stem, folder) {
+        (Some(stem), Some(folder)) if stem == "model" => folder,
+        (stem, _) => stem.unwrap_or_default(),
+    }
 }
 
 /// The `.onnx` file that `given` means.
@@ -102,6 +118,14 @@ pub fn reason(error: &std::io::Error) -> String {
             "may not be read or written (permission denied)".into()
         }
         std::io::ErrorKind::InvalidData => "is not UTF-8 text".into(),
+        std::io::ErrorKind::AlreadyExists => "is a file, not a folder".into(),
+        std::io::ErrorKind::NotADirectory => "lies in something that is no folder".into(),
+        std::io::ErrorKind::StorageFull => "does not fit on the disk".into(),
         _ => error.to_string(),
     }
+}
+
+/// Whether two paths lead to the same existing file.
+pub fn same(a: &Path, b: &Path) -> bool {
+    matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

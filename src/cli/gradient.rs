@@ -17,7 +17,7 @@ pub fn run(arguments: &args::Gradient) -> Outcome {
         .map_err(|error| Failure::of(&file, error))?;
     let bytes = onnx::write(&graph);
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&file));
-    if out == file {
+    if files::same(&out, &file) {
         return Err(Failure::of(&out, "is the model itself; name another file with --out").into());
     }
     files::write(&out, &bytes)?;

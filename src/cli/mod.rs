@@ -15,42 +15,70 @@ use clap::Parser;
 use args::{Arguments, Command};
 use failure::Failure;
 
+use crate::guard::caught;
+
 /// Exit code for bad input or usage.
 const BAD_INPUT: u8 = 2;
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    // tract reports panics as errors (see `engine`): the default hook's backtrace would only stand beside the clear line.
+    // A panic is caught and told in a line (below, and in `guard`): the default hook's text would only stand beside it.
     std::panic::set_hook(Box::new(|_| {}));
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && !is_bare(&error) => {
+            return refused(&[Failure::usage(usage(&error))]);
+        }
         Err(error) => {
-            let wanted = !error.use_stderr();
-            // A closed pipe is no reason to fail.
+            // Help or the version; a closed pipe is no reason to fail.
             let _ = error.print();
-            return if wanted {
-                ExitCode::SUCCESS
-            } else {
+            return if error.use_stderr() {
                 ExitCode::from(BAD_INPUT)
+            } else {
+                ExitCode::SUCCESS
             };
         }
     };
-    let outcome = match &arguments.command {
+    let outcome = caught(|| match &arguments.command {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Gradient(arguments) => gradient::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
-    };
+    });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failures) => {
-            for failure in failures {
-                eprintln!("gradlens: {failure}");
-            }
-            ExitCode::from(BAD_INPUT)
-        }
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failures)) => refused(&failures),
+        Err(panic) => refused(&[Failure::usage(format!(
+            "an error in gradlens itself: {panic}"
+        ))]),
     }
+}
+
+/// Whether the command was called with nothing at all, which shows the help.
+fn is_bare(error: &clap::Error) -> bool {
+    error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+/// A usage error in one line: what clap says before it goes on to hints.
+fn usage(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.split("\n\n").next().unwrap_or_default();
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    format!(
+        "{} (see --help)",
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    )
+}
+
+/// Prints a line a failure to standard error.
+fn refused(failures: &[Failure]) -> ExitCode {
+    use std::io::Write;
+    for failure in failures {
+        // Where standard error is gone, the exit code still tells.
+        let _ = writeln!(std::io::stderr(), "gradlens: {failure}");
+    }
+    ExitCode::from(BAD_INPUT)
 }
 
 /// What a command ends with: nothing, or what went wrong with each file that failed.

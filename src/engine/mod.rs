@@ -114,12 +114,11 @@ pub trait Engine: Send + Sync {
     /// Its name, version and device.
     fn info(&self) -> EngineInfo;
 
-    /// Makes `graph` ready to run, for inputs of fixed shapes, one [`Spec`] an input of the graph in its order.
+    /// Makes `graph`, which it takes over, ready to run, for inputs of fixed shapes, one [`Spec`] an input of the graph in its order.
     ///
     /// # Errors
     /// [`EngineError::Prepare`] where the engine lacks an operator or the shapes do not fit.
-    fn prepare(&self, graph: &ModelProto, inputs: &[Spec])
-    -> Result<Box<dyn Session>, EngineError>;
+    fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError>;
 }
 
 /// A graph that is ready to run.

@@ -9,7 +9,7 @@ use tract_onnx::pb::{
 use tract_onnx::prelude::*;
 
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
-use crate::model::facts::guarded;
+use crate::guard::guarded;
 use crate::model::onnx;
 
 /// Version of tract, as pinned in `Cargo.toml`.
@@ -32,21 +32,20 @@ impl Engine for Tract {
 
     fn prepare(
         &self,
-        graph: &ModelProto,
+        mut proto: ModelProto,
         inputs: &[Spec],
     ) -> Result<Box<dyn Session>, EngineError> {
-        let mut proto = graph.clone();
         onnx::widen_half_initializers(&mut proto);
         fix_inputs(&mut proto, inputs)?;
+        let declared = proto.graph.iter().flat_map(|graph| &graph.input);
+        let names = declared.map(|input| input.name.clone()).collect();
         let plan = guarded(|| {
-            tract_onnx::onnx()
-                .model_for_proto_model(&proto)?
-                .into_optimized()?
-                .into_runnable()
+            let model = tract_onnx::onnx().model_for_proto_model(&proto)?;
+            // The weights are tract's now: the file's copy goes before the optimiser packs another.
+            drop(proto);
+            model.into_optimized()?.into_runnable()
         })
         .map_err(EngineError::Prepare)?;
-        let names = proto.graph.map(|graph| graph.input).unwrap_or_default();
-        let names = names.into_iter().map(|input| input.name).collect();
         Ok(Box::new(TractSession {
             plan,
             inputs: inputs.to_vec(),
@@ -65,6 +64,13 @@ struct TractSession {
 impl Session for TractSession {
     fn run(&self, inputs: &[Value]) -> Result<Vec<Value>, EngineError> {
         let mut values: TVec<TValue> = tvec!();
+        if inputs.len() > self.inputs.len() {
+            return Err(EngineError::Run(format!(
+                "it was given {} values for {} inputs",
+                inputs.len(),
+                self.inputs.len()
+            )));
+        }
         for (index, expected) in self.inputs.iter().enumerate() {
             let given = inputs.get(index);
             match given {

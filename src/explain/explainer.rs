@@ -55,13 +55,16 @@ impl Explainer {
         let layer = layer.unwrap_or(&model.layer).to_owned();
         let graph = gradient::differentiate(&model, std::slice::from_ref(&layer), false)?;
         let gradient_sha256 = sha256_hex(&onnx::write(&graph));
-        let halves = gradient::split_at_seed(&graph)?;
+        let halves = gradient::split_at_seed(graph)?;
         let input = &model.manifest.input;
         let spec = Spec {
             kind: Kind::F32,
-            shape: vec![1, model.channels(), input.height, input.width],
+            shape: vec![1, model.channels, input.height, input.width],
         };
-        let body = engine.prepare(&halves.body, &[spec])?;
+
+        let outputs = halves.body.graph.iter().flat_map(|graph| &graph.output);
+        let outputs = outputs.map(|output| output.name.clone()).collect();
+        let body = engine.prepare(halves.body, &[spec])?;
         let head = OnceLock::new();
         if halves.frontier.is_empty() {
             // Nothing of the picture's side decides its shapes: the first answer need not wait for it.
@@ -69,11 +72,10 @@ impl Explainer {
                 kind: Kind::F32,
                 shape: vec![1, model.classes],
             };
-            let _ = head.set(engine.prepare(&halves.head, &[seed])?);
+            let _ = head.set(engine.prepare(halves.head.clone(), &[seed])?);
         }
-        let outputs = halves.body.graph.iter().flat_map(|graph| &graph.output);
         Ok(Explainer {
-            outputs: outputs.map(|output| output.name.clone()).collect(),
+            outputs,
             model,
             layer,
             gradient_sha256,
@@ -119,6 +121,12 @@ impl Explainer {
         };
         let scores = find(SCORES).and_then(Value::into_f32).unwrap_or_default();
         let logits = self.one_a_class(SCORES, scores)?;
+        if let Some(class) = logits.iter().position(|logit| !logit.is_finite()) {
+            return Err(ExplainError::NotFinite {
+                class,
+                logit: logits[class],
+            });
+        }
         let probabilities = match find(PROBABILITIES).and_then(Value::into_f32) {
             Some(array) => self.one_a_class(PROBABILITIES, array)?,
             None => squashed(&logits, self.model.squash),
@@ -150,7 +158,7 @@ impl Explainer {
             Some(head) => head,
             None => {
                 let specs: Vec<Spec> = inputs.iter().map(Value::spec).collect();
-                let prepared = self.engine.prepare(&self.head_graph, &specs)?;
+                let prepared = self.engine.prepare(self.head_graph.clone(), &specs)?;
                 self.head.get_or_init(|| prepared)
             }
         };

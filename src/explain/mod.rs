@@ -47,6 +47,16 @@ pub enum ExplainError {
         /// What it should be.
         expected: String,
     },
+    /// The model overflows.
+    #[error(
+        "the model's score of class {class} is {logit} on this picture: it overflows or its weights are damaged"
+    )]
+    NotFinite {
+        /// The class.
+        class: usize,
+        /// Infinity or NaN.
+        logit: f32,
+    },
     /// The model is at fault.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -56,6 +66,13 @@ pub enum ExplainError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl ExplainError {
+    /// A class contrasted with itself.
+    pub(crate) fn itself() -> ExplainError {
+        ExplainError::Question("a class cannot be contrasted with itself".into())
+    }
 }
 
 /// A way to turn a layer's activations and gradients into a heat map.

@@ -63,9 +63,7 @@ impl Question {
     /// [`ExplainError::NoClass`] for a class beyond `probabilities`; [`ExplainError::Question`] for a contrast with itself.
     pub fn seed(&self, probabilities: &[f32], squash: Squash) -> Result<Array2<f32>, ExplainError> {
         if self.contrast == Some(self.class) {
-            return Err(ExplainError::Question(
-                "a class cannot be contrasted with itself".into(),
-            ));
+            return Err(ExplainError::itself());
         }
         let classes = probabilities.len();
         let row = |class: usize| -> Result<Vec<f32>, ExplainError> {

@@ -38,7 +38,9 @@ pub enum GradientError {
     #[error("the scores do not depend on '{0}' through any operator that carries a gradient")]
     NoPath(String),
     /// A name of the gradient graph is taken by the model.
-    #[error("the model's own input is named '{0}', a name that the gradient graph needs")]
+    #[error(
+        "a tensor of the model is named so that the gradient graph's own '{0}' cannot be; rename it"
+    )]
     NameTaken(String),
     /// The operator set is older than the gradient graph's, and this operator changed its form in between.
     #[error(

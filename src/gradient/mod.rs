@@ -9,6 +9,7 @@
 //! its inputs; a tensor that is read several times adds up what it gets.
 
 mod error;
+mod opset;
 mod rules;
 mod split;
 pub(crate) mod tape;
@@ -74,9 +75,24 @@ pub fn differentiate(
         }
     }
     let source = model.graph()?;
-    let reserved = [SEED, SCORES, PROBABILITIES, GRADIENT_INPUT];
-    if reserved.contains(&model.input.as_str()) {
+    let of_layers = layers_once
+        .iter()
+        .flat_map(|layer| [activation_name(layer), gradient_name(layer)]);
+    let fixed = [SEED, SCORES, PROBABILITIES, GRADIENT_INPUT].map(str::to_owned);
+    let mut reserved: Vec<String> = of_layers.chain(fixed).collect();
+    if reserved.contains(&model.input) {
         return Err(GradientError::NameTaken(model.input.clone()));
+    }
+    reserved.sort_unstable();
+    let twice = reserved
+        .windows(2)
+        .find(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0].clone());
+    if let Some(name) = twice.or_else(|| {
+        let taken = model.facts.contains_key(SEED_WITHIN) || model.input == SEED_WITHIN;
+        taken.then(|| SEED_WITHIN.to_owned())
+    }) {
+        return Err(GradientError::NameTaken(name));
     }
 
     let mut sought: Vec<&str> = layers_once.clone();
@@ -87,10 +103,10 @@ pub fn differentiate(
     kept_outputs.extend(model.probabilities.as_deref());
     kept_outputs.extend(&layers_once);
     let mut forward = pruned(source, &kept_outputs);
-    upgrade_opset(model, &forward)?;
 
     let (tape, cotangents) = backward(model, &forward, &sought)?;
     add_outputs(&mut forward, &tape.extra_outputs);
+    opset::modernise(&mut forward, onnx::opset(&model.proto), &model.facts)?;
 
     let mut outputs = vec![(SCORES.to_owned(), model.scores.clone())];
     if let Some(probabilities) = &model.probabilities {
@@ -266,58 +282,6 @@ fn pruned(graph: &GraphProto, outputs: &[&str]) -> GraphProto {
         input: graph.input.clone(),
         ..GraphProto::default()
     }
-}
-
-/// Checks that every forward node means the same under [`MINIMUM_OPSET`] as under the model's own opset.
-///
-/// These are the operators of image classifiers that changed their form on the way there.
-fn upgrade_opset(model: &Model, forward: &GraphProto) -> Result<(), GradientError> {
-    const CHANGED: &[(i64, &[&str])] = &[
-        (5, &["Reshape"]),
-        (
-            7,
-            &[
-                "Add",
-                "BatchNormalization",
-                "Div",
-                "Gemm",
-                "Mul",
-                "Pow",
-                "PRelu",
-                "Sub",
-            ],
-        ),
-        (10, &["Slice", "Upsample", "Resize", "TopK"]),
-        (11, &["Clip", "Pad", "Resize"]),
-        (12, &["Dropout"]),
-        (
-            13,
-            &[
-                "ReduceSum",
-                "Softmax",
-                "LogSoftmax",
-                "Split",
-                "Squeeze",
-                "Unsqueeze",
-            ],
-        ),
-    ];
-    let opset = onnx::opset(&model.proto);
-    for &(needed, operators) in CHANGED.iter().filter(|(needed, _)| opset < *needed) {
-        let old = forward
-            .node
-            .iter()
-            .find(|node| operators.contains(&node.op_type.as_str()));
-        if let Some(node) = old {
-            return Err(GradientError::Opset {
-                operator: node.op_type.clone(),
-                node: onnx::node_name(node).to_owned(),
-                opset,
-                needed,
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Gives forward nodes the further outputs that rules asked for.

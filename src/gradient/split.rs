@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
+use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto};
 
 use super::SEED;
 use crate::model::ModelError;
@@ -26,7 +26,12 @@ pub struct Split {
 ///
 /// # Errors
 /// [`ModelError::Damaged`] where the graph has no seed input.
-pub fn split_at_seed(proto: &ModelProto) -> Result<Split, ModelError> {
+pub fn split_at_seed(mut proto: ModelProto) -> Result<Split, ModelError> {
+    // The weights are moved to the part that needs them, not copied with it.
+    let weights = proto
+        .graph
+        .as_mut()
+        .map(|graph| std::mem::take(&mut graph.initializer));
     let graph = match proto.graph.as_ref() {
         Some(graph) if graph.input.iter().any(|input| input.name == SEED) => graph,
         _ => return Err(ModelError::Damaged(format!("it has no input '{SEED}'"))),
@@ -85,6 +90,20 @@ pub fn split_at_seed(proto: &ModelProto) -> Result<Split, ModelError> {
     let head_inputs: Vec<ValueInfoProto> = seed.chain(frontier.iter().map(untyped)).collect();
     let outputs = head_outputs.into_iter().cloned().collect();
     let head = part(graph, &|name| beyond.contains(name), &head_inputs, outputs);
+    let mut parts = [body, head];
+    let read = parts.each_ref().map(reads);
+    for tensor in weights.unwrap_or_default() {
+        match read.each_ref().map(|names| names.contains(&tensor.name)) {
+            [true, true] => {
+                parts[1].initializer.push(tensor.clone());
+                parts[0].initializer.push(tensor);
+            }
+            [true, false] => parts[0].initializer.push(tensor),
+            [false, true] => parts[1].initializer.push(tensor),
+            [false, false] => {}
+        }
+    }
+    let [body, head] = parts;
     let whole = |graph: GraphProto| ModelProto {
         graph: Some(graph),
         ..ModelProto {
@@ -105,7 +124,14 @@ fn names<'g>(values: &[&'g ValueInfoProto]) -> Vec<&'g str> {
     values.iter().map(|value| value.name.as_str()).collect()
 }
 
-/// The nodes that `outputs` need, stopping at tensors that are `given` from outside; with `inputs`, or the graph's own
+/// The names that the nodes and outputs of a part read.
+fn reads(part: &GraphProto) -> HashSet<String> {
+    let inputs = part.node.iter().flat_map(|node| &node.input);
+    let outputs = part.output.iter().map(|output| &output.name);
+    inputs.chain(outputs).cloned().collect()
+}
+
+/// The nodes that `outputs` need, without weights, stopping at tensors that are `given` from outside; with `inputs`, or the graph's own
 /// inputs that are not given where there are none.
 fn part(
     graph: &GraphProto,
@@ -126,13 +152,6 @@ fn part(
         }
     }
     kept.reverse();
-    let is_needed = |tensor: &&TensorProto| needed.contains(tensor.name.as_str());
-    let initializer = graph
-        .initializer
-        .iter()
-        .filter(is_needed)
-        .cloned()
-        .collect();
     let own = graph
         .input
         .iter()
@@ -145,7 +164,6 @@ fn part(
     };
     GraphProto {
         node: kept,
-        initializer,
         input,
         output: outputs,
         name: graph.name.clone(),

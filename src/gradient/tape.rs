@@ -254,7 +254,9 @@ impl<'g> Tape<'g> {
     ) -> Result<String, GradientError> {
         let wide = self.shape(from)?;
         let narrow = self.shape(to)?;
-        let leading = wide.len().saturating_sub(narrow.len());
+        let Some(leading) = wide.len().checked_sub(narrow.len()) else {
+            return Err(self.open_shape(to));
+        };
         let mut axes: Vec<i64> = (0..leading as i64).collect();
         for (axis, dim) in narrow.iter().enumerate() {
             let beside = &wide[leading + axis];

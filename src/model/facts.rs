@@ -4,14 +4,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::InferenceModelExt;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
-use tract_onnx::tract_hir::prelude::{DatumType, Tensor, TractResult};
+use tract_onnx::tract_hir::prelude::{DatumType, Tensor};
 
-use super::ModelError;
+use super::{Limits, ModelError, onnx};
+use crate::guard::guarded;
 
 /// One dimension of a shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,13 +90,37 @@ impl Fact {
 /// Facts by tensor name.
 pub type Facts = HashMap<String, Fact>;
 
-/// Infers the facts of a graph whose half-precision initializers are already widened.
+/// Operators whose first output has their first input's shape and type, with the rank that input has at least.
+///
+/// They are inferred as `Identity`: tract's own rules for them trust the rank and the axis of a damaged file.
+const SHAPE_KEEPING: &[(&str, usize)] = &[
+    ("BatchNormalization", 2),
+    ("InstanceNormalization", 3),
+    ("LayerNormalization", 1),
+    ("LRN", 3),
+];
+
+/// Infers the facts of a graph.
 ///
 /// # Errors
-/// [`ModelError::Damaged`] where shapes contradict each other or an attribute does not parse.
-pub fn infer(proto: &ModelProto) -> Result<Facts, ModelError> {
+/// [`ModelError::Damaged`] where shapes contradict each other or an attribute does not parse, [`ModelError::TooLarge`]
+/// where a tensor between the nodes passes the limit.
+pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
+    let mut simple = proto.clone();
+    onnx::widen_half_initializers(&mut simple);
+    for node in simple.graph.iter_mut().flat_map(|graph| &mut graph.node) {
+        let keeps_shape = SHAPE_KEEPING
+            .iter()
+            .any(|(operator, _)| *operator == node.op_type);
+        if keeps_shape && node.output.iter().skip(1).all(String::is_empty) {
+            node.op_type = "Identity".into();
+            node.attribute.clear();
+            node.input.truncate(1);
+        }
+    }
     let (model, outlets) = guarded(|| {
-        let parsed = tract_onnx::onnx().parse(proto, None)?;
+        let parsed = tract_onnx::onnx().parse(&simple, None)?;
+        drop(simple);
         let mut model = parsed.model;
         // Obstinate: one operator that tract cannot type leaves the others' facts; what a rule then misses it names.
         model.analyse(true)?;
@@ -109,7 +133,49 @@ pub fn infer(proto: &ModelProto) -> Result<Facts, ModelError> {
             facts.insert(name, translate(fact));
         }
     }
+    check(proto, &facts, limits)?;
     Ok(facts)
+}
+
+/// Checks what only inferred shapes tell: sizes, and the ranks and axes that [`SHAPE_KEEPING`] operators rely on.
+fn check(proto: &ModelProto, facts: &Facts, limits: &Limits) -> Result<(), ModelError> {
+    for (name, fact) in facts {
+        let known = fact.shape.iter().flatten().filter_map(Dim::known);
+        let elements = known.fold(1u64, |product, size| {
+            product.saturating_mul(size.max(0) as u64)
+        });
+        onnx::within(
+            &format!("the number of elements of tensor '{name}'"),
+            elements,
+            limits.elements,
+        )?;
+    }
+    for node in proto.graph.iter().flat_map(|graph| &graph.node) {
+        let least = SHAPE_KEEPING
+            .iter()
+            .find(|(operator, _)| *operator == node.op_type);
+        let rank = node
+            .input
+            .first()
+            .and_then(|name| facts.get(name))
+            .and_then(Fact::rank);
+        let (Some((operator, least)), Some(rank)) = (least, rank) else {
+            continue;
+        };
+        let axis = node
+            .attribute
+            .iter()
+            .find(|attribute| attribute.name == "axis");
+        let axis = axis.map_or(0, |attribute| attribute.i);
+        let bound = rank as i64;
+        if rank < *least || !(-bound..bound).contains(&axis) {
+            return Err(ModelError::Damaged(format!(
+                "{operator} (node {}) does not fit its input of rank {rank}",
+                onnx::node_name(node)
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// tract's fact in this module's terms.
@@ -155,23 +221,4 @@ fn small_values(tensor: &Tensor) -> Option<Vec<f64>> {
             .copied()
             .collect(),
     )
-}
-
-/// Runs tract code: an error becomes its innermost sentence, a panic becomes an error.
-///
-/// (In WebAssembly a panic cannot be caught: the page ends its worker and starts another.)
-pub(crate) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(first_line(&error.root_cause().to_string())),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(first_line(text.unwrap_or("the engine panicked")))
-        }
-    }
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
 }

@@ -95,7 +95,12 @@ fn unpooled<'g>(graph: &'g GraphProto, facts: &Facts, input: &'g str) -> HashSet
             .iter()
             .any(|name| reached.contains(name.as_str()))
         {
-            reached.extend(node.output.iter().map(String::as_str));
+            reached.extend(
+                node.output
+                    .iter()
+                    .filter(|name| !name.is_empty())
+                    .map(String::as_str),
+            );
         }
     }
     reached

@@ -1,5 +1,7 @@
 //! The manifest beside a model: how a picture becomes its input, what its outputs mean, and what must be said with a result.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::ModelError;
@@ -7,6 +9,9 @@ use crate::image::{Channels, Preprocessing};
 
 /// The schema that [`Manifest`] is written in.
 pub const SCHEMA: &str = "gradlens.model/1";
+
+/// The sentence that every result carries, whatever a manifest says, and every exported picture in its pixels.
+pub const STAMP: &str = "Not for diagnostic use.";
 
 /// What every result carries where the manifest says nothing of its own.
 pub const DEFAULT_NOTICE: &str = "Not for diagnostic use. A heat map shows what moved this score; it does not locate \
@@ -40,7 +45,7 @@ pub struct Manifest {
     /// The layer to explain by default. Found by rule where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
-    /// The words shown with every result.
+    /// The words shown with every result; [`STAMP`] is put before them where they do not begin with it.
     #[serde(default = "default_notice")]
     pub notice: String,
     /// What the weights were learned from.
@@ -78,7 +83,7 @@ impl Manifest {
     /// # Errors
     /// [`ModelError::Manifest`] says which field is wrong and where.
     pub fn parse(json: &str) -> Result<Manifest, ModelError> {
-        let manifest: Manifest =
+        let mut manifest: Manifest =
             serde_json::from_str(json).map_err(|error| ModelError::Manifest(error.to_string()))?;
         if manifest.schema != SCHEMA {
             return Err(ModelError::Manifest(format!(
@@ -86,11 +91,15 @@ impl Manifest {
                 manifest.schema
             )));
         }
-        let Input { width, height, .. } = manifest.input;
-        if !(1..=8192).contains(&width) || !(1..=8192).contains(&height) {
+        let mut ids = HashSet::new();
+        if let Some(label) = manifest.labels.iter().find(|label| !ids.insert(&label.id)) {
             return Err(ModelError::Manifest(format!(
-                "an input of {width} x {height} pixels is outside 1 to 8192"
+                "two of its labels have the id '{}'",
+                label.id
             )));
+        }
+        if !manifest.notice.starts_with(STAMP) {
+            manifest.notice = format!("{STAMP} {}", manifest.notice).trim_end().to_owned();
         }
         Ok(manifest)
     }

@@ -3,11 +3,12 @@
 //! Everything that later code takes for granted about a graph is checked here, once: every name is made exactly once and
 //! before it is read, every initializer holds as many bytes as its shape says, nothing lies outside the file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use tract_onnx::pb::{
-    ModelProto, NodeProto, OperatorSetIdProto, TensorProto, tensor_proto::DataType, type_proto,
+    GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, tensor_proto::DataType,
+    type_proto,
 };
 
 use super::ModelError;
@@ -19,9 +20,11 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Nodes of the graph.
     pub nodes: u64,
+    /// Initializers of the graph.
+    pub initializers: u64,
     /// Dimensions of one tensor.
     pub rank: u64,
-    /// Elements of one initializer or constant.
+    /// Elements of one tensor, stored or computed.
     pub elements: u64,
 }
 
@@ -29,7 +32,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             file_bytes: 1 << 30,
-            nodes: 50_000,
+            nodes: 5_000,
+            initializers: 20_000,
             rank: 8,
             elements: 1 << 28,
         }
@@ -95,42 +99,45 @@ fn is_default_domain(domain: &str) -> bool {
 /// Files store weights as f16 to be small; engines want them as f32 once, not at every run (tract folds such casts only
 /// up to a memory budget). The values are the same: every f16 is an f32.
 pub fn widen_half_initializers(proto: &mut ModelProto) {
-    let Some(graph) = proto.graph.as_mut() else {
+    let Some(GraphProto {
+        node,
+        initializer,
+        output,
+        ..
+    }) = proto.graph.as_mut()
+    else {
         return;
     };
-    let mut wide = Vec::new();
-    let halves: std::collections::HashMap<String, TensorProto> = graph
-        .initializer
+    let is_half = |tensor: &TensorProto| tensor.data_type == DataType::Float16 as i32;
+    let halves: HashMap<String, usize> = initializer
         .iter()
-        .filter(|tensor| tensor.data_type == DataType::Float16 as i32)
-        .map(|tensor| (tensor.name.clone(), tensor.clone()))
+        .enumerate()
+        .filter(|(_, tensor)| is_half(tensor))
+        .map(|(index, tensor)| (tensor.name.clone(), index))
         .collect();
-    graph.node.retain(|node| {
-        let to_f32 = node.op_type == "Cast"
-            && node
-                .attribute
-                .iter()
-                .any(|a| a.name == "to" && a.i == DataType::Float as i64);
+    let mut wide = Vec::new();
+    node.retain(|node| {
+        let mut attributes = node.attribute.iter();
+        let to_f32 = attributes.any(|a| a.name == "to" && a.i == DataType::Float as i64);
         let source = node.input.first().and_then(|name| halves.get(name));
-        match (to_f32, source, node.output.first()) {
-            (true, Some(half), Some(name)) => {
-                wide.push(widened(half, name));
+        match (
+            node.op_type == "Cast" && to_f32,
+            source,
+            node.output.first(),
+        ) {
+            (true, Some(&index), Some(name)) => {
+                wide.push(widened(&initializer[index], name));
                 false
             }
             _ => true,
         }
     });
-    let still_read: HashSet<&str> = graph
-        .node
-        .iter()
-        .flat_map(|node| node.input.iter())
-        .chain(graph.output.iter().map(|output| &output.name))
-        .map(String::as_str)
+    let inputs = node.iter().flat_map(|node| &node.input);
+    let still_read: HashSet<&String> = inputs
+        .chain(output.iter().map(|output| &output.name))
         .collect();
-    graph.initializer.retain(|tensor| {
-        !halves.contains_key(&tensor.name) || still_read.contains(tensor.name.as_str())
-    });
-    graph.initializer.extend(wide);
+    initializer.retain(|tensor| !is_half(tensor) || still_read.contains(&tensor.name));
+    initializer.extend(wide);
 }
 
 /// The f32 copy, under another name, of an f16 tensor.
@@ -160,7 +167,7 @@ fn widened(half: &TensorProto, name: &str) -> TensorProto {
 }
 
 /// Fails with [`ModelError::TooLarge`] where `found` passes `limit`.
-fn within(what: &str, found: u64, limit: u64) -> Result<(), ModelError> {
+pub(super) fn within(what: &str, found: u64, limit: u64) -> Result<(), ModelError> {
     if found <= limit {
         Ok(())
     } else {
@@ -194,6 +201,11 @@ fn check(proto: &ModelProto, limits: &Limits) -> Result<(), ModelError> {
             "it stores sparse initializers".into(),
         ));
     }
+    within(
+        "the number of initializers",
+        graph.initializer.len() as u64,
+        limits.initializers,
+    )?;
     let mut made: HashSet<&str> = HashSet::new();
     for tensor in &graph.initializer {
         check_tensor(tensor, limits)?;
@@ -263,6 +275,17 @@ fn check_node(node: &NodeProto, limits: &Limits) -> Result<(), ModelError> {
         )));
     }
     for attribute in &node.attribute {
+        let rank = limits.rank as i64;
+        let axes = attribute.ints.iter().chain([&attribute.i]);
+        if attribute.name.starts_with("axis") || attribute.name == "axes" {
+            if let Some(axis) = axes.copied().find(|axis| !(-rank..rank).contains(axis)) {
+                return Err(ModelError::Damaged(format!(
+                    "node {} ({}) has the axis {axis}",
+                    node_name(node),
+                    node.op_type
+                )));
+            }
+        }
         if attribute.g.is_some() || !attribute.graphs.is_empty() {
             return Err(ModelError::Unsupported(format!(
                 "node {} ({}) holds a graph of its own (control flow)",

@@ -11,6 +11,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::{Engine, Tract};
 use crate::explain::{self, METHODS, Target};
+use crate::image::Limits;
 use crate::model::{DEFAULT_NOTICE, Model};
 use crate::render::{self, ColorMap};
 use crate::report;
@@ -164,7 +165,7 @@ impl Explainer {
         self.study = None;
         self.answer = None;
         let start = now();
-        let study = Study::open(&self.inner, name, bytes).map_err(thrown)?;
+        let study = Study::open(&self.inner, name, bytes, &Limits::for_a_tab()).map_err(thrown)?;
         let names = self
             .model
             .manifest

@@ -34,7 +34,9 @@ pub fn run(
     let declared = graph.graph.as_ref().unwrap();
     let inputs: Vec<Value> = declared.input.iter().map(|i| find(&i.name)).collect();
     let specs: Vec<_> = inputs.iter().map(Value::spec).collect();
-    let session = Tract.prepare(graph, &specs).map_err(|e| e.to_string())?;
+    let session = Tract
+        .prepare(graph.clone(), &specs)
+        .map_err(|e| e.to_string())?;
     let values = session.run(&inputs).map_err(|e| e.to_string())?;
     let names = declared.output.iter().map(|output| output.name.clone());
     Ok(names.zip(values).collect())

@@ -97,7 +97,8 @@ fn sub(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
 fn mul(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let mut results = Vec::new();
     for position in wanted(call) {
-        let product = tape.mul(call.cotangent()?, call.input(1 - position)?);
+        let other = if position == 0 { 1 } else { 0 };
+        let product = tape.mul(call.cotangent()?, call.input(other)?);
         results.push(fit(tape, call, position, &product)?);
     }
     Ok(results)

@@ -77,8 +77,9 @@ fn sum_batch(
 ) -> Result<String, crate::gradient::GradientError> {
     let wide = tape.shape(call.output())?;
     let narrow = tape.shape(to)?;
-    let leading = wide.len() - narrow.len();
-    let batch = narrow.len() - 2;
+    // A product has at least its operands' ranks, and theirs are at least 2.
+    let leading = wide.len().saturating_sub(narrow.len());
+    let batch = narrow.len().saturating_sub(2);
     let broadcast = (0..batch).filter(|&axis| narrow[axis] != wide[leading + axis]);
     let axes: Vec<i64> = (0..leading)
         .chain(broadcast.map(|axis| leading + axis))

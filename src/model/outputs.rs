@@ -1,0 +1,240 @@
+//! The tensors that a model's answer is read from: scores before the squashing function, probabilities behind it.
+
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::pb::{GraphProto, NodeProto};
+
+use super::facts::{Fact, Facts};
+use super::layers::{descendants, producers};
+use super::onnx::node_name;
+use super::{Manifest, ModelError};
+
+/// The function that turns scores into probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Squash {
+    /// One of several classes.
+    Softmax,
+    /// Each class for itself.
+    Sigmoid,
+}
+
+/// Where the answer is.
+#[derive(Debug)]
+pub struct Outputs {
+    pub scores: String,
+    pub probabilities: Option<String>,
+    pub squash: Squash,
+    pub classes: usize,
+}
+
+/// Operators that pass values on unchanged, whatever they do to the shape.
+const PASSING: &[&str] = &[
+    "Cast",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+];
+
+/// Finds the score tensor and the probability tensor: the manifest's, else by rule.
+///
+/// The rule: the first output of shape `[N, classes]` that a softmax or sigmoid makes (whatever reshapes it afterwards) holds
+/// the probabilities, and what the function was given holds the scores. Without one, the first output of that shape holds
+/// the scores; a single score means a sigmoid, several a softmax.
+///
+/// # Errors
+/// [`ModelError::NoScores`]; [`ModelError::Manifest`] where the manifest's names do not fit the graph or each other;
+/// [`ModelError::Unsupported`] for a softmax over another axis than the classes'.
+pub fn find(
+    graph: &GraphProto,
+    facts: &Facts,
+    manifest: Option<&Manifest>,
+) -> Result<Outputs, ModelError> {
+    let search = Search {
+        graph,
+        facts,
+        producers: producers(graph),
+    };
+    let named = |name: &Option<String>| name.clone();
+    let scores = manifest.and_then(|manifest| named(&manifest.scores));
+    let probabilities = manifest.and_then(|manifest| named(&manifest.probabilities));
+    match (scores, probabilities) {
+        (Some(scores), probabilities) => search.from_scores(scores, probabilities),
+        (None, Some(probabilities)) => {
+            let found = search.squashed(&probabilities)?;
+            found.ok_or_else(|| {
+                ModelError::Manifest(format!(
+                    "its probability tensor '{probabilities}' does not come from a softmax or sigmoid of scores \
+                     [N, classes]; name the scores too"
+                ))
+            })
+        }
+        (None, None) => search.by_rule(),
+    }
+}
+
+/// A graph to look for outputs in.
+struct Search<'g> {
+    graph: &'g GraphProto,
+    facts: &'g Facts,
+    producers: HashMap<&'g str, usize>,
+}
+
+impl<'g> Search<'g> {
+    /// Number of classes of a tensor `[N, classes]`.
+    fn classes(&self, name: &str) -> Option<usize> {
+        let shape = self.facts.get(name)?.shape.as_ref()?;
+        let [_, classes] = shape.as_slice() else {
+            return None;
+        };
+        let classes = classes
+            .known()
+            .and_then(|count| usize::try_from(count).ok());
+        classes.filter(|&count| count > 0)
+    }
+
+    fn producer(&self, name: &str) -> Option<&'g NodeProto> {
+        self.producers
+            .get(name)
+            .map(|&index| &self.graph.node[index])
+    }
+
+    /// What a softmax or sigmoid behind `name` was given, with the function; `None` where none is behind it.
+    fn squashed(&self, name: &str) -> Result<Option<Outputs>, ModelError> {
+        let mut node = self.producer(name);
+        while let Some(passing) = node.filter(|node| PASSING.contains(&node.op_type.as_str())) {
+            node = passing.input.first().and_then(|input| self.producer(input));
+        }
+        let Some(node) = node else { return Ok(None) };
+        let squash = match node.op_type.as_str() {
+            "Softmax" => Squash::Softmax,
+            "Sigmoid" => Squash::Sigmoid,
+            _ => return Ok(None),
+        };
+        let scores = node.input.first().cloned().unwrap_or_default();
+        let (Some(classes), Some(same)) = (self.classes(&scores), self.classes(name)) else {
+            return Ok(None);
+        };
+        if classes != same {
+            return Ok(None);
+        }
+        self.check_axis(node, squash)?;
+        let probabilities = Some(name.to_owned());
+        Ok(Some(Outputs {
+            scores,
+            probabilities,
+            squash,
+            classes,
+        }))
+    }
+
+    /// A softmax of `[N, classes]` must run over the classes.
+    fn check_axis(&self, node: &NodeProto, squash: Squash) -> Result<(), ModelError> {
+        let axis = node
+            .attribute
+            .iter()
+            .find(|attribute| attribute.name == "axis");
+        match axis.map(|attribute| attribute.i) {
+            Some(axis) if squash == Squash::Softmax && axis != 1 && axis != -1 => {
+                Err(ModelError::Unsupported(format!(
+                    "its softmax (node {}) runs over axis {axis}, not over the classes",
+                    node_name(node)
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The manifest names the scores, and perhaps the probabilities.
+    fn from_scores(
+        &self,
+        scores: String,
+        probabilities: Option<String>,
+    ) -> Result<Outputs, ModelError> {
+        let classes = self.classes(&scores).ok_or_else(|| {
+            ModelError::Manifest(format!(
+                "its score tensor '{scores}' is not a tensor [N, classes] of the model"
+            ))
+        })?;
+        if let Some(name) = &probabilities {
+            if self.classes(name) != Some(classes) {
+                return Err(ModelError::Manifest(format!(
+                    "its probability tensor '{name}' is not a tensor [N, {classes}] of the model"
+                )));
+            }
+            if name == &scores || !descendants(self.graph, &[&scores]).contains(name.as_str()) {
+                return Err(ModelError::Manifest(format!(
+                    "its probability tensor '{name}' does not depend on its score tensor '{scores}'"
+                )));
+            }
+            let squash = self
+                .squashed(name)?
+                .map_or(usual(classes), |found| found.squash);
+            return Ok(Outputs {
+                scores,
+                probabilities,
+                squash,
+                classes,
+            });
+        }
+        // The manifest leaves the probabilities out: the graph may have them all the same.
+        let outputs = self.graph.output.iter().map(|output| output.name.as_str());
+        let inner = self
+            .graph
+            .node
+            .iter()
+            .flat_map(|node| node.output.iter().map(String::as_str));
+        let mut seen = HashSet::new();
+        for name in outputs.chain(inner).filter(|name| seen.insert(*name)) {
+            if let Some(found) = self.squashed(name)?
+                && found.scores == scores
+            {
+                return Ok(found);
+            }
+        }
+        Ok(Outputs {
+            scores,
+            probabilities: None,
+            squash: usual(classes),
+            classes,
+        })
+    }
+
+    fn by_rule(&self) -> Result<Outputs, ModelError> {
+        let names = || self.graph.output.iter().map(|output| output.name.as_str());
+        for name in names() {
+            if let Some(found) = self.squashed(name)? {
+                return Ok(found);
+            }
+        }
+        let plain = names().find_map(|name| Some((name, self.classes(name)?)));
+        match plain {
+            Some((name, classes)) => Ok(Outputs {
+                scores: name.to_owned(),
+                probabilities: None,
+                squash: usual(classes),
+                classes,
+            }),
+            None => {
+                let shape =
+                    |name: &str| self.facts.get(name).map_or("[?]".into(), Fact::shape_text);
+                let texts: Vec<String> = names()
+                    .take(6)
+                    .map(|name| format!("{name} {}", shape(name)))
+                    .collect();
+                Err(ModelError::NoScores(texts.join(", ")))
+            }
+        }
+    }
+}
+
+/// The function for a model that ends in its scores.
+fn usual(classes: usize) -> Squash {
+    if classes == 1 {
+        Squash::Sigmoid
+    } else {
+        Squash::Softmax
+    }
+}
