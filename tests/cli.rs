@@ -348,6 +348,36 @@ fn inspect_tells_the_layers_and_the_recommendation() {
 }
 
 #[test]
+fn nothing_of_the_users_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = write(folder.path(), "a.jpg", &fs::read(SAMPLE).unwrap());
+    let overlay = write(folder.path(), "a.overlay.png", &fs::read(SAMPLE).unwrap());
+    let arguments = [
+        "explain",
+        picture.to_str().unwrap(),
+        overlay.to_str().unwrap(),
+    ];
+    let output = gradlens(&[&arguments[..], &["--out", folder.path().to_str().unwrap()]].concat());
+    assert_refused(&output, &["a.jpg", "a.overlay.png", "--out"]);
+    assert_eq!(fs::read(&overlay).unwrap(), fs::read(SAMPLE).unwrap());
+
+    let model = folder.path().join("net.onnx");
+    fs::copy("models/covid-xray/model.onnx", &model).unwrap();
+    let roundabout = folder.path().join(".").join("net.onnx");
+    let arguments = [
+        "gradient",
+        model.to_str().unwrap(),
+        "--out",
+        roundabout.to_str().unwrap(),
+    ];
+    assert_refused(&gradlens(&arguments), &["itself"]);
+    assert_eq!(
+        fs::read(&model).unwrap(),
+        fs::read("models/covid-xray/model.onnx").unwrap()
+    );
+}
+
+#[test]
 fn serve_needs_a_built_page() {
     let folder = tempfile::tempdir().unwrap();
     let output = gradlens(&["serve", folder.path().to_str().unwrap()]);
@@ -356,13 +386,16 @@ fn serve_needs_a_built_page() {
 
 #[test]
 fn usage_errors_end_with_2_and_help_with_0() {
-    assert_eq!(gradlens(&["explain"]).status.code(), Some(2));
-    assert_eq!(
-        gradlens(&["explain", SAMPLE, "--opacity", "3"])
-            .status
-            .code(),
-        Some(2)
+    assert_refused(&gradlens(&["explain"]), &["PICTURE"]);
+    assert_refused(
+        &gradlens(&["explain", SAMPLE, "--opacity", "3"]),
+        &["between 0 and 1"],
     );
+    assert_refused(
+        &gradlens(&["explain", SAMPLE, "--colormap", "mauve"]),
+        &["mauve", "viridis"],
+    );
+    assert_refused(&gradlens(&["draw"]), &["draw"]);
     let help = gradlens(&["--help"]);
     assert!(help.status.success() && text(&help.stdout).contains("Not for diagnostic use"));
 }

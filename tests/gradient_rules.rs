@@ -1,7 +1,6 @@
-//! Every gradient rule, run in tract and compared with PyTorch's autograd.
+//! Every gradient rule, run by the engine and compared with PyTorch's autograd, natively and in browsers.
 //!
 //! `tests/fixtures/make_ops.py` makes the graphs and computes, in double precision, what they must give.
-#![cfg(not(target_arch = "wasm32"))]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -18,7 +17,11 @@ use gradlens::model::{Limits, Model, ModelError, onnx};
 use ndarray::ArrayD;
 use tract_onnx::pb::ModelProto;
 
-use common::{array, fixture, floats, named, run, worst};
+use common::{array, floats, named, operator_fixture, operator_fixtures, run, worst};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+#[cfg(target_arch = "wasm32")]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 /// Largest difference allowed, as a part of the largest expected value.
 const TOLERANCE: f32 = 1e-4;
@@ -37,8 +40,8 @@ struct Case {
 impl Case {
     /// Takes the expected values out of the model's initializers.
     fn read(name: &str) -> Case {
-        let bytes = std::fs::read(fixture("ops").join(format!("{name}.onnx"))).unwrap();
-        let mut proto = onnx::read(&bytes, &Limits::default()).unwrap();
+        let bytes = operator_fixture(name);
+        let mut proto = onnx::read(bytes, &Limits::default()).unwrap();
         let stored = &mut proto.graph.as_mut().unwrap().initializer;
         let mut take = |key: &str| {
             let position = stored.iter().position(|tensor| tensor.name == key).unwrap();
@@ -110,14 +113,10 @@ impl Case {
 /// The cases of a family.
 fn family(family: &str) -> Vec<Case> {
     let prefix = format!("{family}-");
-    let files = std::fs::read_dir(fixture("ops")).unwrap();
-    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names
-        .filter(|name| name.starts_with(&prefix))
-        .filter_map(|name| Some(name.strip_suffix(".onnx")?.to_owned()))
-        .collect();
-    names.sort();
-    names.iter().map(|name| Case::read(name)).collect()
+    let names = operator_fixtures()
+        .into_iter()
+        .filter(|name| name.starts_with(&prefix));
+    names.map(Case::read).collect()
 }
 
 /// Runs every case of a family; one that fails does not hide the others.
@@ -159,47 +158,47 @@ const FAMILIES: [&str; 8] = [
     "shape",
 ];
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn activation_functions() {
     check("activation");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn convolutions() {
     check("conv");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn elementwise_arithmetic() {
     check("elementwise");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn matrix_products() {
     check("linear");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn normalisation() {
     check("norm");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn pooling() {
     check("pool");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn reductions() {
     check("reduce");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn shapes() {
     check("shape");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn every_rule_has_a_case() {
     let cases: Vec<Case> = FAMILIES.iter().flat_map(|name| family(name)).collect();
     let covered: BTreeSet<&str> = cases.iter().flat_map(Case::operators).collect();
@@ -211,15 +210,15 @@ fn every_rule_has_a_case() {
 }
 
 fn open(name: &str) -> Model {
-    let bytes = std::fs::read(fixture("ops").join(format!("{name}.onnx"))).unwrap();
-    Model::open(&bytes, None, name).unwrap()
+    let bytes = operator_fixture(name);
+    Model::open(bytes, None, name).unwrap()
 }
 
 fn differentiated(name: &str, layer: &str) -> Result<ModelProto, GradientError> {
     differentiate(&open(name), &[layer.to_owned()], true)
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn what_cannot_be_differentiated_is_named() {
     let message = |name| differentiated(name, "layer").unwrap_err().to_string();
     assert_eq!(
@@ -234,17 +233,42 @@ fn what_cannot_be_differentiated_is_named() {
         message("errors-no-form"),
         "operator Pad (node Pad_1) has no gradient rule for mode reflect"
     );
-    assert_eq!(
-        message("errors-old-squeeze"),
-        "operator Squeeze (node Squeeze_2) has the form of opset 12; convert the model to opset 13 or newer"
-    );
     assert!(matches!(
         differentiated("errors-no-path", "layer"),
         Err(GradientError::NoPath(tensor)) if tensor == "layer"
     ));
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
+fn older_forms_are_rewritten_or_refused() {
+    // Opset 12: `Squeeze` and `Unsqueeze` with their axes as attributes.
+    let graph = differentiated("errors-old-squeeze", "layer").unwrap();
+    assert_eq!(onnx::opset(&graph), 17);
+    let nodes = &graph.graph.as_ref().unwrap().node;
+    let squeeze = nodes.iter().find(|node| node.op_type == "Squeeze").unwrap();
+    assert_eq!((squeeze.input.len(), squeeze.attribute.len()), (2, 0));
+    let ones = |name: &str| {
+        let width = if name == gradient::SEED {
+            vec![1, 2]
+        } else {
+            vec![1, 3, 4, 3]
+        };
+        Value::F32(ArrayD::ones(width))
+    };
+    run(&graph, ones).unwrap();
+
+    let bytes = operator_fixture("errors-old-squeeze");
+    let mut proto = onnx::read(bytes, &Limits::default()).unwrap();
+    proto.opset_import[0].version = 6;
+    let ancient = Model::open(&onnx::write(&proto), None, "ancient").unwrap();
+    let error = differentiate(&ancient, &["layer".into()], false).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "operator Gemm (node Gemm_6) has the form of opset 6; convert the model to opset 7 or newer"
+    );
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn an_unknown_layer_gets_a_hint() {
     let error = differentiated("names-plain", "laye").unwrap_err();
     assert!(matches!(
@@ -254,7 +278,7 @@ fn an_unknown_layer_gets_a_hint() {
     assert!(error.to_string().contains("did you mean layer?"), "{error}");
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn no_operator_lacks_a_rule_where_all_have_one() {
     for case in FAMILIES.iter().flat_map(|name| family(name)) {
         let model = Model::open(&onnx::write(&case.proto), None, &case.name).unwrap();
@@ -263,7 +287,7 @@ fn no_operator_lacks_a_rule_where_all_have_one() {
     }
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn names_of_the_model_do_not_matter() {
     let input = ArrayD::from_shape_fn(vec![1, 3, 4, 3], |at| {
         (at[1] * 5 + at[2] * 3 + at[3]) as f32 / 8.0 - 1.0
@@ -312,7 +336,7 @@ fn names_of_the_model_do_not_matter() {
     );
 }
 
-#[test]
+#[wasm_bindgen_test(unsupported = test)]
 fn the_same_request_gives_the_same_bytes() {
     let bytes = || onnx::write(&differentiated("conv-residual", "layer").unwrap());
     assert_eq!(bytes(), bytes());

@@ -6,7 +6,11 @@
     reason = "a panic here is a failed test"
 )]
 
-use gradlens::model::{Limits, Manifest, Model, ModelError, onnx};
+use std::sync::Arc;
+
+use gradlens::engine::Tract;
+use gradlens::explain::Explainer;
+use gradlens::model::{Limits, Manifest, Model, ModelError, Squash, onnx};
 use proptest::prelude::*;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -30,7 +34,8 @@ fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
 
 fn value(name: &str, kind: DataType, shape: &[i64]) -> ValueInfoProto {
     let dim = |&size: &i64| Dimension {
-        value: Some(dimension::Value::DimValue(size)),
+        // Negative: open.
+        value: (size >= 0).then_some(dimension::Value::DimValue(size)),
         ..Dimension::default()
     };
     let tensor = type_proto::Tensor {
@@ -124,7 +129,7 @@ fn what_is_missing_is_named() {
         graph.initializer = vec![floats("m", &[192, 3])];
     });
     assert!(
-        flat.contains("no image input") && flat.contains("x [1, 192]"),
+        flat.contains("no image input") && flat.contains("x float [1, 192]"),
         "{flat}"
     );
 
@@ -153,6 +158,100 @@ fn what_is_missing_is_named() {
         graph.node.insert(4, node("Add", &["f", "age"], "g"));
     });
     assert!(two_inputs.contains("'age'"), "{two_inputs}");
+}
+
+fn integer(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Int as i32,
+        i: value,
+        ..AttributeProto::default()
+    }
+}
+
+#[test]
+fn scores_are_found_before_the_squashing_function() {
+    // Whatever reshapes the probabilities afterwards.
+    for wrapping in ["Identity", "Flatten"] {
+        let model = changed(|graph| {
+            graph.node.push(node("Softmax", &["y"], "p1"));
+            graph.node.push(node(wrapping, &["p1"], "p2"));
+            graph.output = vec![value("p2", DataType::Float, &[1, 3])];
+        })
+        .unwrap();
+        assert_eq!(
+            (model.scores.as_str(), model.probabilities.as_deref()),
+            ("y", Some("p2"))
+        );
+        assert_eq!(model.squash, Squash::Softmax);
+    }
+    let sigmoid = changed(|graph| {
+        graph.node.push(node("Sigmoid", &["y"], "s"));
+        graph.output = vec![value("s", DataType::Float, &[1, 3])];
+    });
+    assert_eq!(sigmoid.unwrap().squash, Squash::Sigmoid);
+    let single = changed(|graph| graph.initializer[1] = floats("m", &[4, 1])).unwrap();
+    assert_eq!((single.classes, single.squash), (1, Squash::Sigmoid));
+    let across = refusal(|graph| {
+        let mut softmax = node("Softmax", &["y"], "s");
+        softmax.attribute.push(integer("axis", 0));
+        graph.node.push(softmax);
+        graph.output = vec![value("s", DataType::Float, &[1, 3])];
+    });
+    assert!(across.contains("axis 0"), "{across}");
+}
+
+#[test]
+fn an_open_size_is_filled_and_a_fixed_batch_explained_away() {
+    let open = changed(|graph| graph.input = vec![value("x", DataType::Float, &[-1, 3, -1, -1])]);
+    let open = open.unwrap();
+    assert_eq!(
+        (open.manifest.input.width, open.manifest.input.height),
+        (224, 224)
+    );
+    let two =
+        changed(|graph| graph.input = vec![value("x", DataType::Float, &[2, 3, 8, 8])]).unwrap();
+    let refused = Explainer::new(Arc::new(Tract), Arc::new(two), None)
+        .err()
+        .unwrap();
+    assert!(
+        refused.to_string().contains("2 pictures at a time"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_model_that_overflows_says_so() {
+    let model = changed(|graph| graph.initializer[1].float_data[0] = f32::INFINITY).unwrap();
+    let explainer = Explainer::new(Arc::new(Tract), Arc::new(model), None).unwrap();
+    let error = explainer
+        .observe(&ndarray::Array4::ones((1, 3, 8, 8)))
+        .unwrap_err();
+    assert!(error.to_string().contains("overflows"), "{error}");
+}
+
+#[test]
+fn operators_that_trust_their_rank_are_checked_first() {
+    let flat = refusal(|graph| {
+        graph.initializer.push(floats("v", &[4]));
+        let mut norm = node("BatchNormalization", &["v", "v", "v", "v", "v"], "n");
+        norm.name = "norm".into();
+        graph.node.push(norm);
+    });
+    assert!(flat.contains("BatchNormalization (node norm)"), "{flat}");
+    let beyond = refusal(|graph| {
+        graph.initializer.push(floats("v", &[4]));
+        let mut norm = node("LayerNormalization", &["a", "v"], "n");
+        norm.attribute.push(integer("axis", -6));
+        graph.node.push(norm);
+    });
+    assert!(beyond.contains("LayerNormalization"), "{beyond}");
+    let far = refusal(|graph| {
+        let mut softmax = node("Softmax", &["y"], "s");
+        softmax.attribute.push(integer("axis", 1 << 40));
+        graph.node.push(softmax);
+    });
+    assert!(far.contains("axis"), "{far}");
 }
 
 #[test]
@@ -219,7 +318,25 @@ fn a_manifest_that_contradicts_the_model_is_refused() {
     says("gradlens.model/7", &|json| {
         json["schema"] = "gradlens.model/7".into()
     });
+    let swap = |json: &mut serde_json::Value| {
+        json["scores"] = "probabilities".into();
+        json["probabilities"] = "logits".into();
+    };
+    says("does not depend on", &swap);
+    says("two of its labels", &|json| {
+        json["labels"][1]["id"] = "covid".into()
+    });
+    says("std", &|json| {
+        json["preprocessing"]["std"] = serde_json::json!([0])
+    });
+    says("channels", &|json| {
+        json["input"]["channels"] = "grey".into()
+    });
     says("unknown field", &|json| json["colour"] = "red".into());
+    let mut json: serde_json::Value = serde_json::from_str(MANIFEST).unwrap();
+    json["notice"] = "".into();
+    let manifest = Manifest::parse(&json.to_string()).unwrap();
+    assert_eq!(manifest.notice, "Not for diagnostic use.");
     let unnormalised = Manifest::parse("{}").unwrap_err().to_string();
     assert!(unnormalised.contains("missing field"), "{unnormalised}");
 }

@@ -9,7 +9,7 @@ use super::{ExplainError, HeatMap, Method, Question};
 use crate::engine::{Engine, EngineInfo, Kind, Session, Spec, Value};
 use crate::gradient::{self, PROBABILITIES, SCORES};
 use crate::image::{Picture, Prepared, PreprocessError};
-use crate::model::{Model, Squash, onnx, sha256_hex};
+use crate::model::{Model, ModelError, Squash, onnx, sha256_hex};
 
 /// A model, its gradient graph at one layer, and both halves of it prepared on an engine.
 ///
@@ -52,6 +52,12 @@ impl Explainer {
         model: Arc<Model>,
         layer: Option<&str>,
     ) -> Result<Explainer, ExplainError> {
+        if let Some(batch) = model.batch.filter(|&batch| batch != 1) {
+            return Err(ModelError::Unsupported(format!(
+                "it takes {batch} pictures at a time; export it with an open batch or a batch of 1"
+            ))
+            .into());
+        }
         let layer = layer.unwrap_or(&model.layer).to_owned();
         let graph = gradient::differentiate(&model, std::slice::from_ref(&layer), false)?;
         let gradient_sha256 = sha256_hex(&onnx::write(&graph));

@@ -12,7 +12,7 @@ const USUAL_SIDE: usize = 224;
 /// The largest height or width of an input.
 const LARGEST_SIDE: usize = 8192;
 
-/// The input that takes the picture, one at a time.
+/// The input that takes the picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureInput {
     /// The tensor's name.
@@ -23,13 +23,15 @@ pub struct PictureInput {
     pub height: usize,
     /// Columns.
     pub width: usize,
+    /// How many pictures the model takes at a time; `None` where that is open.
+    pub batch: Option<usize>,
 }
 
 /// Finds the picture input: the one that the manifest names, else the only float input of rank 4 with 1 or 3 channels.
 ///
 /// # Errors
 /// [`ModelError::NoImageInput`], [`ModelError::Manifest`] where the manifest's does not fit, [`ModelError::Unsupported`] where
-/// something beside the picture is needed or the batch is fixed to several.
+/// something beside the picture is needed or the size is out of bounds.
 pub fn find(graph: &GraphProto, manifest: Option<&Manifest>) -> Result<PictureInput, ModelError> {
     let initialized: std::collections::HashSet<&str> = graph
         .initializer
@@ -76,23 +78,22 @@ pub fn find(graph: &GraphProto, manifest: Option<&Manifest>) -> Result<PictureIn
             picture.width, picture.height
         )));
     }
-    match sizes(found).and_then(|sizes| sizes.first().copied().flatten()) {
-        Some(batch) if batch != 1 => Err(ModelError::Unsupported(format!(
-            "its batch is fixed to {batch}; export it with an open batch or a batch of 1"
-        ))),
-        _ => Ok(picture),
-    }
+    Ok(picture)
 }
 
-/// Writes the picture's size into the declaration of the input; the batch stays as it is.
+/// Writes the picture's size into the declaration of the input; the batch stays as it is, or gets the name `N`.
 ///
 /// Where a model leaves height and width open, everything behind depends on them: a gradient graph is for one size.
 pub fn fix_size(proto: &mut ModelProto, picture: &PictureInput) {
     let inputs = proto.graph.iter_mut().flat_map(|graph| &mut graph.input);
     for input in inputs.filter(|input| input.name == picture.name) {
-        let batch = shape(input)
+        let mut batch = shape(input)
             .and_then(|shape| shape.dim.first().cloned())
             .unwrap_or_default();
+        if batch.value.is_none() {
+            // With a name, shapes that depend on it can still be told apart.
+            batch.value = Some(dimension::Value::DimParam("N".into()));
+        }
         let sizes = [picture.channels, picture.height, picture.width].map(|size| Dimension {
             denotation: String::new(),
             value: Some(dimension::Value::DimValue(size as i64)),
@@ -116,7 +117,7 @@ fn as_picture(input: &ValueInfoProto, manifest: Option<&Manifest>) -> Option<Pic
         (None, Some(_)) => vec![None; 4],
         (None, None) => return None,
     };
-    let [_, channels, height, width] = sizes.as_slice() else {
+    let [batch, channels, height, width] = sizes.as_slice() else {
         return None;
     };
     let meet = |own: &Option<i64>, said: Option<usize>, usual: usize| match (own, said) {
@@ -132,6 +133,7 @@ fn as_picture(input: &ValueInfoProto, manifest: Option<&Manifest>) -> Option<Pic
             channels,
             height: meet(height, said.map(|input| input.height), USUAL_SIDE)?,
             width: meet(width, said.map(|input| input.width), USUAL_SIDE)?,
+            batch: batch.and_then(|batch| usize::try_from(batch).ok()),
         })
     })?
 }

@@ -46,6 +46,8 @@ pub struct Model {
     pub input: String,
     /// Channels of the picture input: 1 or 3.
     pub channels: usize,
+    /// How many pictures the model takes at a time; `None` where that is open.
+    pub batch: Option<usize>,
     /// Name of the score tensor, before any softmax or sigmoid; shape `[N, classes]`.
     pub scores: String,
     /// Name of the probability tensor, where the model ends in one.
@@ -114,6 +116,7 @@ impl Model {
             guessed,
             sha256: sha256_hex(bytes),
             channels: input.channels,
+            batch: input.batch,
             input: input.name,
             scores: outputs.scores,
             probabilities: outputs.probabilities,

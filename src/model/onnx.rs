@@ -277,14 +277,14 @@ fn check_node(node: &NodeProto, limits: &Limits) -> Result<(), ModelError> {
     for attribute in &node.attribute {
         let rank = limits.rank as i64;
         let axes = attribute.ints.iter().chain([&attribute.i]);
-        if attribute.name.starts_with("axis") || attribute.name == "axes" {
-            if let Some(axis) = axes.copied().find(|axis| !(-rank..rank).contains(axis)) {
-                return Err(ModelError::Damaged(format!(
-                    "node {} ({}) has the axis {axis}",
-                    node_name(node),
-                    node.op_type
-                )));
-            }
+        let names_axes = matches!(attribute.name.as_str(), "axis" | "axes");
+        let beyond = axes.copied().find(|axis| !(-rank..rank).contains(axis));
+        if let Some(axis) = beyond.filter(|_| names_axes) {
+            return Err(ModelError::Damaged(format!(
+                "node {} ({}) has the axis {axis}",
+                node_name(node),
+                node.op_type
+            )));
         }
         if attribute.g.is_some() || !attribute.graphs.is_empty() {
             return Err(ModelError::Unsupported(format!(

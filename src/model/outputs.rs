@@ -61,7 +61,7 @@ pub fn find(
     let scores = manifest.and_then(|manifest| named(&manifest.scores));
     let probabilities = manifest.and_then(|manifest| named(&manifest.probabilities));
     match (scores, probabilities) {
-        (Some(scores), probabilities) => search.from_scores(scores, probabilities),
+        (Some(scores), probabilities) => search.given_scores(scores, probabilities),
         (None, Some(probabilities)) => {
             let found = search.squashed(&probabilities)?;
             found.ok_or_else(|| {
@@ -148,7 +148,7 @@ impl<'g> Search<'g> {
     }
 
     /// The manifest names the scores, and perhaps the probabilities.
-    fn from_scores(
+    fn given_scores(
         &self,
         scores: String,
         probabilities: Option<String>,

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use include_dir::{Dir, File, include_dir};
+
 use gradlens::engine::{Engine, Tract, Value};
 use ndarray::ArrayD;
 use tract_onnx::pb::{ModelProto, TensorProto};
@@ -12,6 +14,25 @@ pub fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(path)
+}
+
+/// The graphs of `tests/fixtures/ops`, inside the binary: a browser has no files.
+static OPERATORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tests/fixtures/ops");
+
+/// The names of the operator fixtures, sorted.
+pub fn operator_fixtures() -> Vec<&'static str> {
+    let stem = |file: &'static File<'_>| file.path().file_stem()?.to_str();
+    let mut names: Vec<&str> = OPERATORS.files().filter_map(stem).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The bytes of an operator fixture.
+pub fn operator_fixture(name: &str) -> &'static [u8] {
+    OPERATORS
+        .get_file(format!("{name}.onnx"))
+        .unwrap()
+        .contents()
 }
 
 /// The values of an f32 initializer.
