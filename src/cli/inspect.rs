@@ -11,6 +11,9 @@ pub fn run(arguments: &args::Inspect) -> Outcome {
     let model = files::open_model(&arguments.model)?;
     let manifest = &model.manifest;
     let missing = gradient::operators_without_rule(&model);
+    // An operator may have a rule, and yet not for this form of it or this opset.
+    let obstacle = gradient::differentiate(&model, std::slice::from_ref(&model.layer), false).err();
+    let obstacle = obstacle.map(|error| error.to_string());
     if arguments.json {
         let description = json!({
             "id": manifest.id,
@@ -25,6 +28,7 @@ pub fn run(arguments: &args::Inspect) -> Outcome {
             "layer": model.layer,
             "layers": model.layers,
             "operators_without_rule": missing,
+            "obstacle": obstacle,
             "notice": manifest.notice,
         });
         let text = serde_json::to_string_pretty(&description);
@@ -67,9 +71,14 @@ pub fn run(arguments: &args::Inspect) -> Outcome {
         "scores    {} (probabilities: {probabilities})",
         model.scores
     ));
-    match missing.as_slice() {
-        [] => say("gradient  a rule for every operator"),
-        missing => say(&format!("gradient  no rule for {}", missing.join(", "))),
+    match (missing.as_slice(), obstacle) {
+        ([], None) => say("gradient  a rule for every operator"),
+        ([], Some(obstacle)) => say(&format!("gradient  {obstacle}")),
+        (missing, None) => say(&format!(
+            "gradient  no rule for {}, which the default layer does not need",
+            missing.join(", ")
+        )),
+        (missing, Some(_)) => say(&format!("gradient  no rule for {}", missing.join(", "))),
     }
     let mut table = Table::new();
     table
