@@ -144,7 +144,8 @@ await suite(
   'Rust: lints',
   step('cargo', ['clippy', '--release', '--all-targets', '--', '-D', 'warnings']),
 );
-await suite('Rust: command line', step('cargo', ['build', '--release']));
+// This builds target/release/gradlens too, which the end-to-end tests compare with. A `cargo build` beside it would compile
+// everything twice: the tests' own dependencies change the features of shared ones.
 await suite('Rust: native tests', rustTests('cargo', ['test', '--release', '--no-fail-fast']));
 const chromedriver = ask('which', ['chromedriver']);
 await suite('Engine in Chromium', inBrowser('chrome', '--chromedriver', chromedriver));
