@@ -88,40 +88,25 @@ fn unpooled<'g>(graph: &'g GraphProto, facts: &Facts, input: &'g str) -> HashSet
         let after = node.output.first().and_then(positions);
         pooling && before.is_some_and(|count| count > 1) && after.is_none_or(|count| count == 1)
     };
-    let mut reached: HashSet<&str> = HashSet::from([input]);
-    for node in graph.node.iter().filter(|node| !pools(node)) {
-        if node
-            .input
-            .iter()
-            .any(|name| reached.contains(name.as_str()))
-        {
-            reached.extend(
-                node.output
-                    .iter()
-                    .filter(|name| !name.is_empty())
-                    .map(String::as_str),
-            );
-        }
-    }
-    reached
+    reached(graph.node.iter().filter(|node| !pools(node)), &[input])
 }
 
 /// Names of the tensors that depend on one of `roots`, the roots included.
 pub(crate) fn descendants<'g>(graph: &'g GraphProto, roots: &[&'g str]) -> HashSet<&'g str> {
+    reached(graph.node.iter(), roots)
+}
+
+/// Names of the tensors that `roots` reach through `nodes`, which are in topological order: `onnx::read` made sure.
+fn reached<'g>(nodes: impl Iterator<Item = &'g NodeProto>, roots: &[&'g str]) -> HashSet<&'g str> {
     let mut reached: HashSet<&str> = roots.iter().copied().collect();
-    // The nodes are in topological order: `onnx::read` made sure.
-    for node in &graph.node {
+    for node in nodes {
         if node
             .input
             .iter()
             .any(|name| reached.contains(name.as_str()))
         {
-            reached.extend(
-                node.output
-                    .iter()
-                    .filter(|name| !name.is_empty())
-                    .map(String::as_str),
-            );
+            let made = node.output.iter().filter(|name| !name.is_empty());
+            reached.extend(made.map(String::as_str));
         }
     }
     reached
