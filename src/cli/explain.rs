@@ -1,6 +1,6 @@
 //! `gradlens explain`: pictures in; overlays, figures, maps and reports out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -33,12 +33,17 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
 
     let jobs = jobs(&arguments.pictures);
+    let places = arguments
+        .pictures
+        .iter()
+        .filter_map(|picture| Some((picture.canonicalize().ok()?, picture.as_path())));
+    let inputs: Inputs<'_> = places.collect();
     let progress = progress(jobs.len(), arguments.json);
     let results: Vec<Result<Answer, Failure>> = jobs
         .par_iter()
         .progress_with(progress.clone())
         .map(|job| {
-            let done = caught(|| job.run(&explainer, &request, arguments));
+            let done = caught(|| job.run(&explainer, &request, &inputs, arguments));
             done.unwrap_or_else(|panic| Err(Failure::of(job.picture, panic)))
         })
         .collect();
@@ -127,14 +132,44 @@ fn jobs(pictures: &[PathBuf]) -> Vec<Job<'_>> {
         .collect()
 }
 
+/// The four files of a picture, by what follows its stem.
+const KINDS: [&str; 4] = ["overlay.png", "figure.png", "map.npy", "report.json"];
+
+/// The pictures of a call by where they really are.
+type Inputs<'a> = HashMap<PathBuf, &'a Path>;
+
 impl Job<'_> {
+    /// Where a result goes.
+    fn result(&self, arguments: &args::Explain, kind: &str) -> PathBuf {
+        arguments.out.join(format!("{}.{kind}", self.stem))
+    }
+
+    /// Refuses to replace a picture of the same call by a result.
+    fn spare(&self, inputs: &Inputs<'_>, arguments: &args::Explain) -> Result<(), Failure> {
+        let existing = KINDS
+            .iter()
+            .filter_map(|kind| self.result(arguments, kind).canonicalize().ok());
+        match existing.filter_map(|file| inputs.get(&file)).next() {
+            None => Ok(()),
+            Some(picture) => {
+                let reason = format!(
+                    "its result would replace {}, a picture of this call; name another folder with --out",
+                    picture.display()
+                );
+                Err(Failure::of(self.picture, reason))
+            }
+        }
+    }
+
     /// Explains the picture and writes its four files.
     fn run(
         &self,
         explainer: &Explainer,
         request: &Request,
+        inputs: &Inputs<'_>,
         arguments: &args::Explain,
     ) -> Result<Answer, Failure> {
+        self.spare(inputs, arguments)?;
         let bytes = files::read(self.picture)?;
         let name = self
             .picture
@@ -158,29 +193,9 @@ impl Job<'_> {
         let mut report =
             serde_json::to_vec_pretty(&answer.report).map_err(|error| failed(&error))?;
         report.push(b'\n');
-        let results = [
-            ("overlay.png", overlay),
-            ("figure.png", figure),
-            ("map.npy", map),
-            ("report.json", report),
-        ];
-        let results = results
-            .map(|(kind, bytes)| (arguments.out.join(format!("{}.{kind}", self.stem)), bytes));
-        let is_input = |file: &Path| {
-            arguments
-                .pictures
-                .iter()
-                .find(|picture| files::same(picture, file))
-        };
-        if let Some(picture) = results.iter().find_map(|(file, _)| is_input(file)) {
-            let reason = format!(
-                "its result would replace {}, a picture of this call; name another folder with --out",
-                picture.display()
-            );
-            return Err(failed(&reason));
-        }
-        for (file, bytes) in results {
-            files::write(&file, &bytes)?;
+        let results = KINDS.into_iter().zip([overlay, figure, map, report]);
+        for (kind, bytes) in results {
+            files::write(&self.result(arguments, kind), &bytes)?;
         }
         Ok(answer)
     }

@@ -25,10 +25,10 @@ use tract_onnx::pb::{
 pub use error::GradientError;
 pub use split::{Split, split_at_seed};
 
+use crate::model::Model;
 use crate::model::facts::{Dim, ElementType, Fact};
 use crate::model::layers::{ancestors, descendants};
 use crate::model::onnx::{self, MINIMUM_OPSET};
-use crate::model::{Model, ModelError};
 use tape::{Call, Tape};
 
 /// Name of the cotangent input, shape `[N, classes]`.
@@ -75,25 +75,7 @@ pub fn differentiate(
         }
     }
     let source = model.graph()?;
-    let of_layers = layers_once
-        .iter()
-        .flat_map(|layer| [activation_name(layer), gradient_name(layer)]);
-    let fixed = [SEED, SCORES, PROBABILITIES, GRADIENT_INPUT].map(str::to_owned);
-    let mut reserved: Vec<String> = of_layers.chain(fixed).collect();
-    if reserved.contains(&model.input) {
-        return Err(GradientError::NameTaken(model.input.clone()));
-    }
-    reserved.sort_unstable();
-    let twice = reserved
-        .windows(2)
-        .find(|pair| pair[0] == pair[1])
-        .map(|pair| pair[0].clone());
-    if let Some(name) = twice.or_else(|| {
-        let taken = model.facts.contains_key(SEED_WITHIN) || model.input == SEED_WITHIN;
-        taken.then(|| SEED_WITHIN.to_owned())
-    }) {
-        return Err(GradientError::NameTaken(name));
-    }
+    check_names(model, &layers_once)?;
 
     let mut sought: Vec<&str> = layers_once.clone();
     if input {
@@ -176,6 +158,24 @@ pub fn differentiate(
     };
     onnx::raise_opset(&mut proto, MINIMUM_OPSET);
     Ok(proto)
+}
+
+/// Checks that the names which the gradient graph needs are free, and that no two of them are the same.
+fn check_names(model: &Model, layers: &[&str]) -> Result<(), GradientError> {
+    let of_layers = layers
+        .iter()
+        .flat_map(|layer| [activation_name(layer), gradient_name(layer)]);
+    let fixed = [SEED, SCORES, PROBABILITIES, GRADIENT_INPUT].map(str::to_owned);
+    let mut names = HashSet::new();
+    for name in of_layers.chain(fixed) {
+        if name == model.input || !names.insert(name.clone()) {
+            return Err(GradientError::NameTaken(name));
+        }
+    }
+    if model.facts.contains_key(SEED_WITHIN) {
+        return Err(GradientError::NameTaken(SEED_WITHIN.to_owned()));
+    }
+    Ok(())
 }
 
 /// Every operator with a gradient rule.
@@ -416,22 +416,5 @@ fn property(key: &str, value: &str) -> StringStringEntryProto {
     StringStringEntryProto {
         key: key.into(),
         value: value.into(),
-    }
-}
-
-/// The layers that a gradient graph was made for, from its metadata.
-///
-/// # Errors
-/// [`ModelError::NotOnnx`] where the file is no gradient graph of gradlens.
-pub fn layers_of(proto: &ModelProto) -> Result<Vec<String>, ModelError> {
-    let entry = proto
-        .metadata_props
-        .iter()
-        .find(|entry| entry.key == "gradlens.layers");
-    match entry {
-        Some(entry) => Ok(entry.value.lines().map(str::to_owned).collect()),
-        None => Err(ModelError::NotOnnx(
-            "it is not a gradient graph made by gradlens".into(),
-        )),
     }
 }

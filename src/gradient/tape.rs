@@ -266,10 +266,24 @@ impl<'g> Tape<'g> {
                 return Err(self.open_shape(to));
             }
         }
+        self.sum_axes(cotangent, &axes, leading, to)
+    }
+
+    /// Sums a cotangent over `axes`, of which the first `leading` are not there in the forward tensor `to`.
+    ///
+    /// # Errors
+    /// [`GradientError::Shape`] where the rank of `to` is unknown.
+    pub fn sum_axes(
+        &mut self,
+        cotangent: &str,
+        axes: &[i64],
+        leading: usize,
+        to: &str,
+    ) -> Result<String, GradientError> {
         if axes.is_empty() {
             return Ok(cotangent.to_owned());
         }
-        let axes = self.ints(&axes);
+        let axes = self.ints(axes);
         let summed = self.node("ReduceSum", &[cotangent, &axes], vec![int("keepdims", 1)]);
         if leading == 0 {
             Ok(summed)

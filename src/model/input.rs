@@ -43,12 +43,11 @@ pub fn find(graph: &GraphProto, manifest: Option<&Manifest>) -> Result<PictureIn
         .iter()
         .filter(|input| !initialized.contains(input.name.as_str()))
         .collect();
-    let found = match manifest {
+    let mut pictures = free.iter().filter_map(|input| as_picture(input, manifest));
+    let picture = match manifest {
         Some(manifest) => {
-            let fits = |input: &&&ValueInfoProto| {
-                input.name == manifest.input.name && as_picture(input, Some(manifest)).is_some()
-            };
-            free.iter().find(fits).ok_or_else(|| {
+            let named = pictures.find(|picture| picture.name == manifest.input.name);
+            named.ok_or_else(|| {
                 ModelError::Manifest(format!(
                     "it names the input '{}' of {} x {} pixels and {} channels, but the model takes {}",
                     manifest.input.name,
@@ -59,18 +58,16 @@ pub fn find(graph: &GraphProto, manifest: Option<&Manifest>) -> Result<PictureIn
                 ))
             })?
         }
-        None => free
-            .iter()
-            .find(|input| as_picture(input, None).is_some())
+        None => pictures
+            .next()
             .ok_or_else(|| ModelError::NoImageInput(describe(&free)))?,
     };
-    if let Some(other) = free.iter().find(|input| input.name != found.name) {
+    if let Some(other) = free.iter().find(|input| input.name != picture.name) {
         return Err(ModelError::Unsupported(format!(
             "it needs the further input '{}' beside the picture",
             other.name
         )));
     }
-    let picture = as_picture(found, manifest).ok_or(ModelError::NoLayer)?;
     if !(1..=LARGEST_SIDE).contains(&picture.width) || !(1..=LARGEST_SIDE).contains(&picture.height)
     {
         return Err(ModelError::Unsupported(format!(

@@ -85,14 +85,5 @@ fn sum_batch(
         .chain(broadcast.map(|axis| leading + axis))
         .map(|axis| axis as i64)
         .collect();
-    if axes.is_empty() {
-        return Ok(product.to_owned());
-    }
-    let axes = tape.ints(&axes);
-    let summed = tape.node("ReduceSum", &[product, &axes], vec![int("keepdims", 1)]);
-    if leading == 0 {
-        Ok(summed)
-    } else {
-        tape.reshape_like(&summed, to)
-    }
+    tape.sum_axes(product, &axes, leading, to)
 }
