@@ -147,10 +147,11 @@ fn check(name: &str) {
     );
 }
 
-const FAMILIES: [&str; 8] = [
+const FAMILIES: [&str; 9] = [
     "activation",
     "conv",
     "elementwise",
+    "index",
     "linear",
     "norm",
     "pool",
@@ -171,6 +172,11 @@ fn convolutions() {
 #[wasm_bindgen_test(unsupported = test)]
 fn elementwise_arithmetic() {
     check("elementwise");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn indices() {
+    check("index");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -231,7 +237,7 @@ fn what_cannot_be_differentiated_is_named() {
     );
     assert_eq!(
         message("errors-no-form"),
-        "operator Pad (node Pad_1) has no gradient rule for mode reflect"
+        "operator Gather (node Gather_1) has no gradient rule for index 7 on an axis of 3 elements"
     );
     assert!(matches!(
         differentiated("errors-no-path", "layer"),

@@ -158,11 +158,37 @@ impl<'g> Tape<'g> {
 
     /// An i64 vector (axes, shapes, positions).
     pub fn ints(&mut self, values: &[i64]) -> String {
+        self.int_tensor(&[values.len() as i64], values)
+    }
+
+    /// An i64 constant of the shape `dims`.
+    pub fn int_tensor(&mut self, dims: &[i64], values: &[i64]) -> String {
         let raw = values
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect();
-        self.constant(DataType::Int64, vec![values.len() as i64], raw)
+        self.constant(DataType::Int64, dims.to_vec(), raw)
+    }
+
+    /// `tensor[start..end]` along each axis of `axes`.
+    pub fn slice(&mut self, tensor: &str, starts: &[i64], ends: &[i64], axes: &[i64]) -> String {
+        let (starts, ends, axes) = (self.ints(starts), self.ints(ends), self.ints(axes));
+        self.op("Slice", &[tensor, &starts, &ends, &axes])
+    }
+
+    /// `tensor`, of rank `rank`, with zeros put before and behind along one axis.
+    pub fn pad_axis(
+        &mut self,
+        tensor: &str,
+        rank: usize,
+        axis: usize,
+        before: i64,
+        after: i64,
+    ) -> String {
+        let mut pads = vec![0; 2 * rank];
+        (pads[axis], pads[rank + axis]) = (before, after);
+        let pads = self.ints(&pads);
+        self.op("Pad", &[tensor, &pads])
     }
 
     /// `a * b`
@@ -352,6 +378,30 @@ impl Call<'_> {
     pub fn int(&self, name: &str, default: i64) -> i64 {
         self.attribute(name)
             .map_or(default, |attribute| attribute.i)
+    }
+
+    /// `axis`, which counts from the end where it is negative, counted from the front.
+    ///
+    /// # Errors
+    /// [`GradientError::Form`] where a tensor of rank `rank` has no such axis.
+    pub fn within(&self, axis: i64, rank: usize) -> Result<usize, GradientError> {
+        let from_front = if axis < 0 {
+            axis.saturating_add(rank as i64)
+        } else {
+            axis
+        };
+        usize::try_from(from_front)
+            .ok()
+            .filter(|&axis| axis < rank)
+            .ok_or_else(|| self.form("an axis outside its rank"))
+    }
+
+    /// The attribute `axis`, counted from the front.
+    ///
+    /// # Errors
+    /// [`GradientError::Form`] where a tensor of rank `rank` has no such axis.
+    pub fn axis(&self, default: i64, rank: usize) -> Result<usize, GradientError> {
+        self.within(self.int("axis", default), rank)
     }
 
     /// A float attribute.

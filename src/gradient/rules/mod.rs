@@ -8,11 +8,15 @@
 mod activation;
 mod conv;
 mod elementwise;
+mod index;
+mod join;
 mod linear;
 mod norm;
 mod pool;
 mod reduce;
+mod selection;
 mod shape;
+mod slice;
 
 use super::tape::{Call, Cotangents, Tape};
 
@@ -24,11 +28,14 @@ const FAMILIES: &[&[(&str, Rule)]] = &[
     activation::RULES,
     conv::RULES,
     elementwise::RULES,
+    index::RULES,
+    join::RULES,
     linear::RULES,
     norm::RULES,
     pool::RULES,
     reduce::RULES,
     shape::RULES,
+    slice::RULES,
 ];
 
 /// The rule of an operator.

@@ -1,18 +1,16 @@
 //! Operators that move elements without changing them.
 
 use super::Rule;
-use crate::gradient::GradientError;
-use crate::gradient::tape::{Call, Cotangents, Tape, int, ints};
+use crate::gradient::tape::{Call, Cotangents, Tape, int, ints, text};
 
 pub(super) const RULES: &[(&str, Rule)] = &[
-    ("Concat", concat),
+    ("DepthToSpace", depth_to_space),
     ("Expand", expand),
     ("Flatten", reshape),
-    ("Pad", pad),
     ("Reshape", reshape),
-    ("Slice", slice),
-    ("Split", split),
+    ("SpaceToDepth", space_to_depth),
     ("Squeeze", reshape),
+    ("Tile", tile),
     ("Transpose", transpose),
     ("Unsqueeze", reshape),
 ];
@@ -56,205 +54,64 @@ fn expand(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     )])
 }
 
-/// `tensor[start..end]` along each axis of `axes`.
-fn cut(tape: &mut Tape<'_>, tensor: &str, starts: &[i64], ends: &[i64], axes: &[i64]) -> String {
-    let (starts, ends, axes) = (tape.ints(starts), tape.ints(ends), tape.ints(axes));
-    tape.op("Slice", &[tensor, &starts, &ends, &axes])
-}
-
-/// The axis attribute, counted from the front, with the rank of `like`.
-fn axis(
-    tape: &Tape<'_>,
-    call: &Call<'_>,
-    like: &str,
-    default: i64,
-) -> Result<usize, GradientError> {
-    let rank = tape.shape(like)?.len() as i64;
-    let axis = call.int("axis", default);
-    let axis = if axis < 0 { axis + rank } else { axis };
-    usize::try_from(axis)
-        .ok()
-        .filter(|&axis| (axis as i64) < rank)
-        .ok_or_else(|| call.form("an axis outside its rank"))
-}
-
-/// Each input gets its part of the cotangent.
-fn concat(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let axis = axis(tape, call, call.output(), 1)?;
-    let dy = call.cotangent()?;
-    let mut results = Vec::new();
-    let mut start = 0;
-    for position in 0..call.node.input.len() {
-        let name = call.input(position)?;
-        let size = tape.shape(name)?[axis]
-            .known()
-            .ok_or_else(|| tape.open_shape(name))?;
-        if call.wants(position) {
-            results.push((
-                position,
-                cut(tape, dy, &[start], &[start + size], &[axis as i64]),
-            ));
+/// The copies of each element along each axis are summed: the axis is cut in two, copies and elements.
+fn tile(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let x = call.input(0)?;
+    let shape = tape.shape(x)?;
+    let repeats = tape
+        .constant_ints(call.input(1)?)
+        .ok_or_else(|| call.form("repeats that are not constant"))?;
+    if repeats.len() != shape.len() || repeats.iter().any(|&count| count < 1) {
+        return Err(call.form(&format!("repeats {repeats:?}")));
+    }
+    if shape.iter().filter(|dim| dim.known().is_none()).count() > 1 {
+        return Err(tape.open_shape(x));
+    }
+    let (mut apart, mut copies) = (Vec::new(), Vec::new());
+    for (dim, &count) in shape.iter().zip(&repeats) {
+        if count > 1 {
+            copies.push(apart.len() as i64);
+            apart.push(count);
         }
-        start += size;
+        apart.push(dim.known().unwrap_or(-1));
     }
-    Ok(results)
+    if copies.is_empty() {
+        return Ok(vec![(0, call.cotangent()?.to_owned())]);
+    }
+    let (apart, copies) = (tape.ints(&apart), tape.ints(&copies));
+    let split = tape.op("Reshape", &[call.cotangent()?, &apart]);
+    let summed = tape.node("ReduceSum", &[&split, &copies], vec![int("keepdims", 0)]);
+    Ok(vec![(0, summed)])
 }
 
-/// The parts joined again, zeros where a part does not reach the scores.
-fn split(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let axis = axis(tape, call, call.input(0)?, 0)?;
-    let mut parts = Vec::new();
-    for (output, cotangent) in call.node.output.iter().zip(&call.cotangents) {
-        parts.push(match cotangent {
-            Some(name) => name.clone(),
-            None => {
-                let shape = tape.op("Shape", &[output]);
-                tape.zeros(&shape)
-            }
-        });
-    }
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+fn space_to_depth(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let attributes = vec![
+        int("blocksize", call.int("blocksize", 0)),
+        text("mode", "DCR"),
+    ];
     Ok(vec![(
         0,
-        tape.node("Concat", &parts, vec![int("axis", axis as i64)]),
+        tape.node("DepthToSpace", &[call.cotangent()?], attributes),
     )])
 }
 
-/// What was cut away gets zeros.
-fn slice(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let x = call.input(0)?;
-    let shape = tape.shape(x)?;
-    let rank = shape.len();
-    let list = |position: usize, attribute: &str| match call.node.input.get(position) {
-        Some(name) if !name.is_empty() => tape
-            .constant_ints(name)
-            .map(Some)
-            .ok_or_else(|| call.form("bounds that are not constant")),
-        _ => Ok(call.ints(attribute)),
+/// Depth-column-row order is what `SpaceToDepth` undoes; for column-row-depth order the blocks' own axes move last.
+fn depth_to_space(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let (x, dy, block) = (call.input(0)?, call.cotangent()?, call.int("blocksize", 0));
+    if call.text("mode").is_none_or(|mode| mode == "DCR") {
+        let attributes = vec![int("blocksize", block)];
+        return Ok(vec![(0, tape.node("SpaceToDepth", &[dy], attributes))]);
+    }
+    let &[depth, rows, columns] = tape.sizes(x, 1)?.as_slice() else {
+        return Err(call.form("a rank other than 4"));
     };
-    let starts = list(1, "starts")?.unwrap_or_default();
-    let ends = list(2, "ends")?.unwrap_or_default();
-    let axes = list(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
-    let steps = list(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
-    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
-        return Err(call.form("bounds of different lengths"));
-    }
-    let mut pads = vec![0; 2 * rank];
-    let mut dx = call.cotangent()?.to_owned();
-    for (index, &axis) in axes.iter().enumerate() {
-        let (start, end, step) = (starts[index], ends[index], steps[index]);
-        let axis = if axis < 0 { axis + rank as i64 } else { axis } as usize;
-        if start == 0 && end == i64::MAX && step == 1 {
-            // Nothing is cut, whatever the size.
-            continue;
-        }
-        let size = shape
-            .get(axis)
-            .ok_or_else(|| call.form("an axis outside its rank"))?
-            .known()
-            .ok_or_else(|| tape.open_shape(x))?;
-        if step == 1 {
-            let within = |bound: i64| if bound < 0 { bound + size } else { bound }.clamp(0, size);
-            pads[axis] = within(start);
-            pads[rank + axis] = size - within(end);
-        } else {
-            dx = spaced(tape, call, &dx, &positions(start, end, step, size), axis)?;
-        }
-    }
-    if pads.iter().any(|&pad| pad != 0) {
-        let pads = tape.ints(&pads);
-        dx = tape.op("Pad", &[&dx, &pads]);
-    }
-    Ok(vec![(0, dx)])
-}
-
-/// What a slice takes of an axis: for each position there, its place in the result.
-fn positions(start: i64, end: i64, step: i64, size: i64) -> Vec<Option<i64>> {
-    let mut places = vec![None; size as usize];
-    // ONNX clamps a descending slice to -1..size-1, an ascending one to 0..size.
-    let (low, high) = if step < 0 { (-1, size - 1) } else { (0, size) };
-    let within = |bound: i64| {
-        let bound = if bound < 0 {
-            bound.saturating_add(size)
-        } else {
-            bound
-        };
-        bound.clamp(low, high)
-    };
-    let (mut at, end) = (within(start), within(end));
-    let mut place = 0;
-    while (step > 0 && at < end) || (step < 0 && at > end) {
-        places[at as usize] = Some(place);
-        place += 1;
-        at += step;
-    }
-    places
-}
-
-/// `cotangent` with its elements along `axis` put at `positions`, zeros between: gathered from itself and one zero behind it.
-fn spaced(
-    tape: &mut Tape<'_>,
-    call: &Call<'_>,
-    cotangent: &str,
-    positions: &[Option<i64>],
-    axis: usize,
-) -> Result<String, GradientError> {
-    let rank = tape.shape(call.output())?.len();
-    let mut pads = vec![0; 2 * rank];
-    pads[rank + axis] = 1;
-    let taken = positions.iter().flatten().count() as i64;
-    let places: Vec<i64> = positions.iter().map(|at| at.unwrap_or(taken)).collect();
-    let (pads, places) = (tape.ints(&pads), tape.ints(&places));
-    let with_zero = tape.op("Pad", &[cotangent, &pads]);
-    Ok(tape.node(
-        "Gather",
-        &[&with_zero, &places],
-        vec![int("axis", axis as i64)],
-    ))
-}
-
-/// Zero padding (or any constant): what was added gets no gradient; what negative padding cut away gets zeros.
-fn pad(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let mode = call.text("mode").unwrap_or_else(|| "constant".into());
-    if mode != "constant" {
-        return Err(call.form(&format!("mode {mode}")));
-    }
-    if call.node.input.get(3).is_some_and(|name| !name.is_empty()) {
-        return Err(call.form("an axes input"));
-    }
-    if (1..call.node.input.len()).any(|position| call.wants(position)) {
-        return Err(call.form("a value that depends on the picture"));
-    }
-    let pads = match call.node.input.get(1).filter(|name| !name.is_empty()) {
-        Some(name) => tape
-            .constant_ints(name)
-            .ok_or_else(|| call.form("pads that are not constant"))?,
-        None => call.ints("pads").ok_or_else(|| call.form("no pads"))?,
-    };
-    let rank = pads.len() / 2;
-    let (before, after) = pads.split_at(rank);
-    // Cutting by `Slice`, growing by `Pad`: tract 0.23.9 has no negative padding.
-    let padded: Vec<usize> = (0..rank)
-        .filter(|&axis| before[axis] > 0 || after[axis] > 0)
-        .collect();
-    let mut dx = call.cotangent()?.to_owned();
-    if !padded.is_empty() {
-        let starts: Vec<i64> = padded.iter().map(|&axis| before[axis].max(0)).collect();
-        let end = |&axis: &usize| {
-            if after[axis] > 0 {
-                -after[axis]
-            } else {
-                i64::MAX
-            }
-        };
-        let ends: Vec<i64> = padded.iter().map(end).collect();
-        let axes: Vec<i64> = padded.iter().map(|&axis| axis as i64).collect();
-        dx = cut(tape, &dx, &starts, &ends, &axes);
-    }
-    if pads.iter().any(|&pad| pad < 0) {
-        let back: Vec<i64> = pads.iter().map(|&pad| (-pad).max(0)).collect();
-        let back = tape.ints(&back);
-        dx = tape.op("Pad", &[&dx, &back]);
-    }
-    Ok(vec![(0, dx)])
+    let area = block.checked_mul(block).filter(|&area| area > 0);
+    let channels = area
+        .map(|area| depth / area)
+        .ok_or_else(|| call.form(&format!("blocks of {block}")))?;
+    let apart = tape.ints(&[-1, channels, rows, block, columns, block]);
+    let blocks = tape.op("Reshape", &[dy, &apart]);
+    let order = vec![ints("perm", &[0, 1, 3, 5, 2, 4])];
+    let turned = tape.node("Transpose", &[&blocks], order);
+    Ok(vec![(0, tape.reshape_like(&turned, x)?)])
 }
