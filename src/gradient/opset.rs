@@ -7,7 +7,7 @@ use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, tensor_
 
 use super::GradientError;
 use super::tape::int;
-use crate::model::facts::Facts;
+use crate::model::facts::{Dim, Facts};
 use crate::model::onnx::node_name;
 
 /// Operators whose older form is not converted, with the first opset that has the present one.
@@ -39,22 +39,34 @@ pub(super) fn modernise(
     opset: i64,
     facts: &Facts,
 ) -> Result<(), GradientError> {
-    let mut constants = Vec::new();
-    for node in &mut graph.node {
+    for mut node in std::mem::take(&mut graph.node) {
         let mut converter = Converter {
-            node,
-            constants: &mut constants,
+            node: &mut node,
+            constants: Vec::new(),
+            before: Vec::new(),
+            after: Vec::new(),
         };
         converter.convert(opset, facts)?;
+        let Converter {
+            constants,
+            before,
+            after,
+            ..
+        } = converter;
+        graph.initializer.extend(constants);
+        graph.node.extend(before);
+        graph.node.push(node);
+        graph.node.extend(after);
     }
-    graph.initializer.extend(constants);
     Ok(())
 }
 
-/// One node on its way, and the constants that its attributes became.
+/// One node on its way, the constants that its attributes became, and the nodes that now stand around it.
 struct Converter<'a> {
     node: &'a mut NodeProto,
-    constants: &'a mut Vec<TensorProto>,
+    constants: Vec<TensorProto>,
+    before: Vec<NodeProto>,
+    after: Vec<NodeProto>,
 }
 
 impl Converter<'_> {
@@ -91,23 +103,80 @@ impl Converter<'_> {
             "ReduceSum" | "Squeeze" | "Unsqueeze" if opset < 13 => self.ints_to_input("axes", 1),
             "Split" if opset < 13 => self.ints_to_input("split", 1),
             "Softmax" | "LogSoftmax" if opset < 13 => self.softmax_axis(opset, facts)?,
+            "GroupNormalization" if (18..21).contains(&opset) => self.group_normalization(),
             _ => {}
         }
         Ok(())
     }
 
-    /// Before opset 13 a softmax ran over all axes from its own on, by default from 1; the same where its own is the last.
+    /// Before opset 13 a softmax ran over all axes from its own on, by default from 1: flattened into one, if they are more than one.
     fn softmax_axis(&mut self, opset: i64, facts: &Facts) -> Result<(), GradientError> {
         let axis = self.take("axis").map_or(1, |attribute| attribute.i);
         let output = self.node.output.first().and_then(|name| facts.get(name));
-        let rank = output
-            .and_then(crate::model::facts::Fact::rank)
-            .unwrap_or(0) as i64;
-        if axis != rank - 1 && axis != -1 {
+        let shape = output.and_then(|fact| fact.shape.as_ref());
+        let Some(shape) = shape.filter(|shape| !shape.is_empty()) else {
             return Err(self.refusal(opset, 13));
+        };
+        let axis = if axis < 0 {
+            axis + shape.len() as i64
+        } else {
+            axis
+        };
+        let behind = usize::try_from(axis)
+            .ok()
+            .and_then(|axis| shape.get(axis + 1..));
+        let Some(behind) = behind else {
+            return Err(self.refusal(opset, 13));
+        };
+        if behind.iter().all(|dim| *dim == Dim::Known(1)) {
+            self.node.attribute.push(int("axis", axis));
+            return Ok(());
         }
+        self.reshaped("Flatten", None, vec![int("axis", axis)]);
         self.node.attribute.push(int("axis", -1));
         Ok(())
+    }
+
+    /// Between opsets 18 and 20 scale and bias had an entry a group, a form since withdrawn: an instance is such a group, where a group
+    /// is an axis.
+    fn group_normalization(&mut self) {
+        let groups = self.take("num_groups").map_or(1, |attribute| attribute.i);
+        let shape = self.constant("groups", DataType::Int64, vec![3], bytes(&[0, groups, -1]));
+        self.reshaped("Reshape", Some(shape), vec![]);
+        self.node.op_type = "InstanceNormalization".into();
+        self.node
+            .attribute
+            .retain(|attribute| attribute.name == "epsilon");
+    }
+
+    /// Puts the node between one that changes the shape of its first input and one that gives its output the old shape.
+    fn reshaped(
+        &mut self,
+        operator: &str,
+        further_input: Option<String>,
+        attributes: Vec<AttributeProto>,
+    ) {
+        let x = self.node.input.first().cloned().unwrap_or_default();
+        let y = self.node.output.first().cloned().unwrap_or_default();
+        let part = |part: &str| format!("{}/{part}", self.prefix());
+        let step = |operator: &str, input: Vec<String>, output: String| NodeProto {
+            name: output.clone(),
+            op_type: operator.into(),
+            input,
+            output: vec![output],
+            ..NodeProto::default()
+        };
+        let (shape, inner, result) = (part("shape"), part("reshaped"), part("result"));
+        let inputs = [x.clone()].into_iter().chain(further_input).collect();
+        let mut first = step(operator, inputs, inner.clone());
+        first.attribute = attributes;
+        self.before = vec![first, step("Shape", vec![x], shape.clone())];
+        self.after = vec![step("Reshape", vec![result.clone(), shape], y)];
+        let input = self.node.input.first_mut().map(|name| (name, inner));
+        let output = self.node.output.first_mut().map(|name| (name, result));
+        for (name, new) in input.into_iter().chain(output) {
+            *name = new;
+        }
     }
 
     /// Removes an attribute.
@@ -122,32 +191,29 @@ impl Converter<'_> {
 
     fn ints_to_input(&mut self, name: &str, position: usize) {
         if let Some(attribute) = self.take(name) {
-            let raw = attribute
-                .ints
-                .iter()
-                .flat_map(|value| value.to_le_bytes())
-                .collect();
             let dims = vec![attribute.ints.len() as i64];
+            let raw = bytes(&attribute.ints);
             self.input(name, position, DataType::Int64, dims, raw);
         }
     }
 
     fn float_to_input(&mut self, name: &str, position: usize) {
         if let Some(attribute) = self.take(name) {
-            self.input(
-                name,
-                position,
-                DataType::Float,
-                vec![],
-                attribute.f.to_le_bytes().to_vec(),
-            );
+            let raw = attribute.f.to_le_bytes().to_vec();
+            self.input(name, position, DataType::Float, vec![], raw);
         }
     }
 
     /// Puts a new constant at an input's position.
     fn input(&mut self, name: &str, position: usize, kind: DataType, dims: Vec<i64>, raw: Vec<u8>) {
-        let of = self.node.output.first().map_or("", String::as_str);
-        let name = format!("backward/opset/{of}/{name}");
+        let name = self.constant(name, kind, dims, raw);
+        let length = self.node.input.len().max(position + 1);
+        self.node.input.resize(length, String::new());
+        self.node.input[position] = name;
+    }
+
+    fn constant(&mut self, part: &str, kind: DataType, dims: Vec<i64>, raw: Vec<u8>) -> String {
+        let name = format!("{}/{part}", self.prefix());
         self.constants.push(TensorProto {
             name: name.clone(),
             data_type: kind as i32,
@@ -155,9 +221,13 @@ impl Converter<'_> {
             raw_data: raw,
             ..TensorProto::default()
         });
-        let length = self.node.input.len().max(position + 1);
-        self.node.input.resize(length, String::new());
-        self.node.input[position] = name;
+        name
+    }
+
+    /// What the names of the node's new tensors begin with.
+    fn prefix(&self) -> String {
+        let of = self.node.output.first().map_or("", String::as_str);
+        format!("backward/opset/{of}")
     }
 
     fn refusal(&self, opset: i64, needed: i64) -> GradientError {
@@ -168,4 +238,12 @@ impl Converter<'_> {
             needed,
         }
     }
+}
+
+/// The raw data of an i64 tensor.
+fn bytes(values: &[i64]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
 }

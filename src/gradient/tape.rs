@@ -271,7 +271,7 @@ impl<'g> Tape<'g> {
     /// Sums a cotangent of the shape of `from` down to the shape of `to`, which was broadcast to it.
     ///
     /// # Errors
-    /// [`GradientError::Shape`] where it cannot be told which axes were broadcast.
+    /// [`GradientError::Shape`] where a rank is unknown.
     pub fn sum_to(
         &mut self,
         cotangent: &str,
@@ -279,20 +279,40 @@ impl<'g> Tape<'g> {
         to: &str,
     ) -> Result<String, GradientError> {
         let wide = self.shape(from)?;
+        self.sum_from(cotangent, &wide, to)
+    }
+
+    /// Sums a cotangent of the shape `wide` down to the shape of the forward tensor `to`, which was broadcast to it.
+    ///
+    /// # Errors
+    /// [`GradientError::Shape`] where the rank of `to` is unknown or larger.
+    pub fn sum_from(
+        &mut self,
+        cotangent: &str,
+        wide: &[Dim],
+        to: &str,
+    ) -> Result<String, GradientError> {
         let narrow = self.shape(to)?;
         let Some(leading) = wide.len().checked_sub(narrow.len()) else {
             return Err(self.open_shape(to));
         };
         let mut axes: Vec<i64> = (0..leading as i64).collect();
+        let mut certain = true;
         for (axis, dim) in narrow.iter().enumerate() {
             let beside = &wide[leading + axis];
             if *dim == Dim::Known(1) && *beside != Dim::Known(1) {
                 axes.push((leading + axis) as i64);
-            } else if dim != beside {
-                return Err(self.open_shape(to));
             }
+            certain &= dim.known().is_some() || dim == beside;
         }
-        self.sum_axes(cotangent, &axes, leading, to)
+        let summed = self.sum_axes(cotangent, &axes, leading, to)?;
+        if certain {
+            return Ok(summed);
+        }
+        // Two expressions that differ mostly mean the same size. Where one of them turns out to be 1 the graph fails here, rather
+        // than going on with a gradient of another shape.
+        let shape = self.op("Shape", &[to]);
+        Ok(self.op("Reshape", &[&summed, &shape]))
     }
 
     /// Sums a cotangent over `axes`, of which the first `leading` are not there in the forward tensor `to`.
@@ -309,12 +329,25 @@ impl<'g> Tape<'g> {
         if axes.is_empty() {
             return Ok(cotangent.to_owned());
         }
-        let axes = self.ints(axes);
-        let summed = self.node("ReduceSum", &[cotangent, &axes], vec![int("keepdims", 1)]);
+        let summed = self.sum(cotangent, axes);
         if leading == 0 {
             Ok(summed)
         } else {
             self.reshape_like(&summed, to)
+        }
+    }
+
+    /// The sum over `axes`, which stay as ones.
+    pub fn sum(&mut self, tensor: &str, axes: &[i64]) -> String {
+        let axes = self.ints(axes);
+        self.node("ReduceSum", &[tensor, &axes], vec![int("keepdims", 1)])
+    }
+
+    /// Output number `position` of a forward node, which gets that output where it has none.
+    pub fn further_output(&mut self, call: &Call<'_>, position: usize) -> String {
+        match call.node.output.get(position) {
+            Some(name) if !name.is_empty() => name.clone(),
+            _ => self.forward_output(call.output(), position),
         }
     }
 }

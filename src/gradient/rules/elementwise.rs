@@ -2,6 +2,7 @@
 
 use super::Rule;
 use crate::gradient::tape::{Call, Cotangents, Tape, int};
+use crate::model::facts::ElementType;
 
 pub(super) const RULES: &[(&str, Rule)] = &[
     ("Abs", abs),
@@ -122,18 +123,63 @@ fn div(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     Ok(results)
 }
 
-/// `dX = dY p X^(p - 1)`. The exponent's own gradient, `Y log X`, has a meaning for positive bases only.
+/// `dX = dY p X^(p - 1)`, zero where `p` is zero; `dP = dY Y log(X)`, zero where `X` is zero and `p` is not negative, as in PyTorch.
 fn pow(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    if call.wants(1) {
-        return Err(call.form("an exponent that depends on the picture"));
+    let (base, exponent, dy) = (call.input(0)?, call.input(1)?, call.cotangent()?);
+    let mut results = Vec::new();
+    if call.wants(0) {
+        let known = tape
+            .facts
+            .get(exponent)
+            .and_then(|fact| fact.values.clone());
+        let product = match known.as_deref() {
+            // A square, far the most frequent.
+            Some([2.0]) => {
+                let twice = tape.scale(dy, 2.0);
+                tape.mul(&twice, base)
+            }
+            Some([1.0]) => dy.to_owned(),
+            Some([0.0]) => tape.scale(dy, 0.0),
+            Some([p]) => {
+                let lower = tape.scalar((p - 1.0) as f32);
+                let power = tape.op("Pow", &[base, &lower]);
+                let slope = tape.scale(&power, *p as f32);
+                tape.mul(dy, &slope)
+            }
+            _ => {
+                let p = as_float(tape, exponent);
+                let (zero, one) = (tape.scalar(0.0), tape.scalar(1.0));
+                let lower = tape.op("Sub", &[&p, &one]);
+                let power = tape.op("Pow", &[base, &lower]);
+                let slope = tape.mul(&p, &power);
+                let product = tape.mul(dy, &slope);
+                let constant = tape.op("Equal", &[&p, &zero]);
+                tape.op("Where", &[&constant, &zero, &product])
+            }
+        };
+        results.push(fit(tape, call, 0, &product)?);
     }
-    let (base, exponent) = (call.input(0)?, call.input(1)?);
-    let one = tape.scalar(1.0);
-    let lower = tape.op("Sub", &[exponent, &one]);
-    let power = tape.op("Pow", &[base, &lower]);
-    let slope = tape.mul(exponent, &power);
-    let product = tape.mul(call.cotangent()?, &slope);
-    Ok(vec![fit(tape, call, 0, &product)?])
+    if call.wants(1) {
+        let zero = tape.scalar(0.0);
+        let logarithm = tape.op("Log", &[base]);
+        let slope = tape.mul(call.output(), &logarithm);
+        let product = tape.mul(dy, &slope);
+        let at_zero = tape.op("Equal", &[base, &zero]);
+        let not_negative = tape.op("GreaterOrEqual", &[exponent, &zero]);
+        let flat = tape.op("And", &[&at_zero, &not_negative]);
+        let product = tape.op("Where", &[&flat, &zero, &product]);
+        results.push(fit(tape, call, 1, &product)?);
+    }
+    Ok(results)
+}
+
+/// A tensor as f32, which the exponent of a power need not be.
+fn as_float(tape: &mut Tape<'_>, tensor: &str) -> String {
+    let element = tape.facts.get(tensor).map(|fact| fact.element);
+    match element {
+        Some(ElementType::F32) => tensor.to_owned(),
+        _ => tape.node("Cast", &[tensor], vec![int("to", 1)]),
+    }
 }
 
 /// `Max` and `Min`: the inputs that are the extremum share the cotangent equally, as PyTorch has it.

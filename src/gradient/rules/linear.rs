@@ -2,6 +2,7 @@
 
 use super::Rule;
 use crate::gradient::tape::{Call, Cotangents, Tape, float, int, ints};
+use crate::model::facts::Dim;
 
 pub(super) const RULES: &[(&str, Rule)] = &[("Gemm", gemm), ("MatMul", matmul)];
 
@@ -41,24 +42,72 @@ fn gemm(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
 }
 
 /// `dA = dY B^T`, `dB = A^T dY`, summed over the batch axes that were broadcast.
+///
+/// A vector is a matrix of one row on the left and of one column on the right, an axis that the product then lacks.
 fn matmul(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let (a, b, dy) = (call.input(0)?, call.input(1)?, call.cotangent()?);
-    let (rank_a, rank_b) = (tape.shape(a)?.len(), tape.shape(b)?.len());
-    if rank_a < 2 || rank_b < 2 {
-        return Err(call.form("a vector operand"));
-    }
+    let (a, b) = (call.input(0)?, call.input(1)?);
+    let (shape_a, shape_b) = (tape.shape(a)?, tape.shape(b)?);
+    let product_shape = tape.shape(call.output())?;
+    let rank = product_shape.len() as i64;
+    let lacking = match (shape_a.len(), shape_b.len()) {
+        (0, _) | (_, 0) => return Err(call.form("an operand without axes")),
+        (1, 1) => vec![0, 1],
+        (1, _) => vec![rank - 1],
+        (_, 1) => vec![rank],
+        _ => vec![],
+    };
+    let batch = (product_shape.len() + lacking.len()).saturating_sub(2);
+    let batch = product_shape.get(..batch).unwrap_or_default();
     let mut results = Vec::new();
     if call.wants(0) {
-        let turned = transposed(tape, b, rank_b);
-        let product = tape.op("MatMul", &[dy, &turned]);
-        results.push((0, sum_batch(tape, call, &product, a)?));
+        let dy = with_ones(tape, call.cotangent()?, &lacking);
+        let turned = match shape_b.len() {
+            1 => with_ones(tape, b, &[0]),
+            rank => transposed(tape, b, rank),
+        };
+        let product = tape.op("MatMul", &[&dy, &turned]);
+        let wide = [batch, &matrix(&shape_a)].concat();
+        results.push((0, tape.sum_from(&product, &wide, a)?));
     }
     if call.wants(1) {
-        let turned = transposed(tape, a, rank_a);
-        let product = tape.op("MatMul", &[&turned, dy]);
-        results.push((1, sum_batch(tape, call, &product, b)?));
+        let product = if shape_b.len() == 1 {
+            let at = if shape_a.len() == 1 {
+                vec![0, 1]
+            } else {
+                vec![rank - 1]
+            };
+            let row = with_ones(tape, call.cotangent()?, &at);
+            let rows = with_ones(tape, a, if shape_a.len() == 1 { &[0] } else { &[] });
+            tape.op("MatMul", &[&row, &rows])
+        } else {
+            let dy = with_ones(tape, call.cotangent()?, &lacking);
+            let turned = match shape_a.len() {
+                1 => with_ones(tape, a, &[1]),
+                rank => transposed(tape, a, rank),
+            };
+            tape.op("MatMul", &[&turned, &dy])
+        };
+        let wide = [batch, &matrix(&shape_b)].concat();
+        results.push((1, tape.sum_from(&product, &wide, b)?));
     }
     Ok(results)
+}
+
+/// The last two sizes; a vector's as those of a row.
+fn matrix(shape: &[Dim]) -> Vec<Dim> {
+    match shape {
+        [size] => vec![Dim::Known(1), size.clone()],
+        _ => shape[shape.len().saturating_sub(2)..].to_vec(),
+    }
+}
+
+/// A tensor with axes of size one put in.
+fn with_ones(tape: &mut Tape<'_>, tensor: &str, axes: &[i64]) -> String {
+    if axes.is_empty() {
+        return tensor.to_owned();
+    }
+    let axes = tape.ints(axes);
+    tape.op("Unsqueeze", &[tensor, &axes])
 }
 
 /// The last two axes exchanged.
@@ -66,24 +115,4 @@ fn transposed(tape: &mut Tape<'_>, tensor: &str, rank: usize) -> String {
     let mut order: Vec<i64> = (0..rank as i64).collect();
     order.swap(rank - 1, rank - 2);
     tape.node("Transpose", &[tensor], vec![ints("perm", &order)])
-}
-
-/// Sums a product's batch axes down to those of the operand `to`.
-fn sum_batch(
-    tape: &mut Tape<'_>,
-    call: &Call<'_>,
-    product: &str,
-    to: &str,
-) -> Result<String, crate::gradient::GradientError> {
-    let wide = tape.shape(call.output())?;
-    let narrow = tape.shape(to)?;
-    // A product has at least its operands' ranks, and theirs are at least 2.
-    let leading = wide.len().saturating_sub(narrow.len());
-    let batch = narrow.len().saturating_sub(2);
-    let broadcast = (0..batch).filter(|&axis| narrow[axis] != wide[leading + axis]);
-    let axes: Vec<i64> = (0..leading)
-        .chain(broadcast.map(|axis| leading + axis))
-        .map(|axis| axis as i64)
-        .collect();
-    tape.sum_axes(product, &axes, leading, to)
 }

@@ -2,7 +2,7 @@
 
 use super::Rule;
 use crate::gradient::GradientError;
-use crate::gradient::tape::{Call, Cotangents, Tape, int};
+use crate::gradient::tape::{Call, Cotangents, Tape, int, ints};
 
 pub(super) const RULES: &[(&str, Rule)] = &[
     ("ReduceMax", reduce_extremum),
@@ -10,6 +10,23 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("ReduceMin", reduce_extremum),
     ("ReduceSum", reduce_sum),
 ];
+
+/// `operator` over `axes`, which stay as ones. All but `ReduceSum` take them as an attribute until opset 17.
+pub(super) fn reduced(
+    tape: &mut Tape<'_>,
+    call: &Call<'_>,
+    operator: &str,
+    tensor: &str,
+    axes: &[i64],
+) -> String {
+    let keep = int("keepdims", 1);
+    if call.opset < 18 {
+        tape.node(operator, &[tensor], vec![ints("axes", axes), keep])
+    } else {
+        let axes = tape.ints(axes);
+        tape.node(operator, &[tensor, &axes], vec![keep])
+    }
+}
 
 /// The reduced axes, counted from the front: an attribute in older opsets, an input in newer ones, all where absent.
 fn axes(tape: &Tape<'_>, call: &Call<'_>) -> Result<Vec<i64>, GradientError> {
