@@ -267,6 +267,113 @@ fn bad_models_and_questions_are_named_with_the_reason() {
     assert_refused(&explain(&["--device", "cuda"]), &["CUDA"]);
 }
 
+/// Copies the model whose tensors lie in a second file, with its data, and says so to the command line.
+fn with_external_data(folder: &Path) -> (PathBuf, PathBuf) {
+    let copy = |name: &str| {
+        let file = folder.join(name);
+        fs::copy(Path::new("tests/fixtures/formats").join(name), &file).unwrap();
+        file
+    };
+    (copy("external.onnx"), copy("external.onnx.data"))
+}
+
+#[test]
+fn data_beside_a_model_is_read_and_written_into_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = with_external_data(folder.path());
+    let output = gradlens(&["inspect", model.to_str().unwrap(), "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let out = folder.path().join("graph.onnx");
+    let arguments = [
+        "gradient",
+        model.to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    assert!(gradlens(&arguments).status.success());
+    let plain = folder.path().join("plain.onnx");
+    let arguments = [
+        "gradient",
+        "tests/fixtures/formats/plain.onnx",
+        "--out",
+        plain.to_str().unwrap(),
+    ];
+    assert!(gradlens(&arguments).status.success());
+    // The same graph but for the names that differ: the file's and its hash.
+    let size = |file: &Path| fs::metadata(file).unwrap().len();
+    assert!(size(&out).abs_diff(size(&plain)) < 16);
+    let arguments = [
+        "explain",
+        SAMPLE,
+        "--model",
+        model.to_str().unwrap(),
+        "--out",
+        folder.path().to_str().unwrap(),
+    ];
+    assert!(gradlens(&arguments).status.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn data_outside_the_models_folder_is_not_read() {
+    use std::os::unix::fs::symlink;
+    let outer = tempfile::tempdir().unwrap();
+    let folder = outer.path().join("model");
+    fs::create_dir(&folder).unwrap();
+    let (model, data) = with_external_data(&folder);
+    let refused = |reason: &str| {
+        let output = gradlens(&["inspect", model.to_str().unwrap()]);
+        assert_refused(&output, &["external.onnx", "data file", reason]);
+    };
+    // A link to the same bytes elsewhere, a link within the folder, a short file, a pipe, a folder, nothing.
+    let outside = outer.path().join("weights");
+    fs::rename(&data, &outside).unwrap();
+    symlink(&outside, &data).unwrap();
+    refused("outside the model's folder");
+    fs::remove_file(&data).unwrap();
+    let inside = folder.join("weights");
+    fs::copy(&outside, &inside).unwrap();
+    symlink(&inside, &data).unwrap();
+    assert!(
+        gradlens(&["inspect", model.to_str().unwrap()])
+            .status
+            .success()
+    );
+    fs::write(&inside, [0; 100]).unwrap();
+    refused("too short");
+    fs::remove_file(&data).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(&data)
+            .status()
+            .unwrap()
+            .success()
+    );
+    refused("is no file");
+    fs::remove_file(&data).unwrap();
+    fs::create_dir(&data).unwrap();
+    refused("is no file");
+    fs::remove_dir(&data).unwrap();
+    refused("does not exist");
+    // A name that leads out, of the same length so that the file stays sound.
+    let bytes = fs::read(&model).unwrap();
+    let name = b"external.onnx.data";
+    for other in [
+        b"../../../../passwd",
+        b"/etc/../etc/passwd",
+        b"C:\\windows\\system3",
+    ] {
+        let mut changed = bytes.clone();
+        for at in 0..=changed.len() - name.len() {
+            if changed[at..].starts_with(name) {
+                changed[at..at + name.len()].copy_from_slice(other);
+            }
+        }
+        fs::write(&model, &changed).unwrap();
+        refused("not a plain path");
+    }
+}
+
 #[test]
 fn the_shipped_gradient_graph_is_what_gradient_writes() {
     let folder = tempfile::tempdir().unwrap();

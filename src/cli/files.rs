@@ -1,16 +1,16 @@
 //! Finding models, reading files, writing them whole.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use crate::model::{Model, ModelError};
+use crate::model::{Beside, Limits, Model, ModelError};
 
 /// Opens a model given as a folder, an `.onnx` file or the name of a shipped model.
 pub fn open_model(given: &Path) -> Result<Model, Failure> {
     let file = find_model(given)?;
-    let bytes = read(&file)?;
+    let bytes = read_model(&file)?;
     let manifest_file = file.with_file_name("manifest.json");
     // A manifest speaks for the `model.onnx` beside it, not for other files of the folder.
     let has_manifest =
@@ -23,10 +23,63 @@ pub fn open_model(given: &Path) -> Result<Model, Failure> {
         false => None,
     };
     let id = model_id(&file);
-    Model::open(&bytes, manifest.as_deref(), &id).map_err(|error| match error {
+    let folder = Folder::of(&file);
+    Model::open_beside(&bytes, manifest.as_deref(), &id, &folder).map_err(|error| match error {
         ModelError::Manifest(_) if has_manifest => Failure::of(&manifest_file, error),
         error => Failure::of(&file, error),
     })
+}
+
+/// A model's bytes, unless they are more than a model may have.
+fn read_model(file: &Path) -> Result<Vec<u8>, Failure> {
+    let limit = Limits::default().file_bytes;
+    match fs::metadata(file) {
+        Ok(data) if data.len() > limit => Err(Failure::of(
+            file,
+            format!(
+                "is too large: the file is {}, the limit is {limit}",
+                data.len()
+            ),
+        )),
+        _ => read(file),
+    }
+}
+
+/// The folder of a model, for the files that hold its tensors.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder that `model` itself lies in, wherever links to it lie.
+    fn of(model: &Path) -> Folder {
+        let whole = fs::canonicalize(model).unwrap_or_else(|_| model.to_owned());
+        Folder(whole.parent().map(Path::to_owned).unwrap_or_default())
+    }
+}
+
+impl Beside for Folder {
+    fn read(&self, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, String> {
+        let file = fs::canonicalize(self.0.join(name)).map_err(|error| reason(&error))?;
+        if !file.starts_with(&self.0) {
+            return Err("lies outside the model's folder".into());
+        }
+        // Opening a pipe or a device would wait, or never end.
+        if !fs::metadata(&file).is_ok_and(|data| data.is_file()) {
+            return Err("is no file".into());
+        }
+        let mut opened = fs::File::open(&file).map_err(|error| reason(&error))?;
+        let there = opened.metadata().map_err(|error| reason(&error))?.len();
+        if offset.saturating_add(length) > there {
+            return Err(format!(
+                "is too short: it has {there} bytes, the model needs {length} from byte {offset} on"
+            ));
+        }
+        let mut bytes = Vec::new();
+        opened
+            .seek(SeekFrom::Start(offset))
+            .and_then(|_| opened.take(length).read_to_end(&mut bytes))
+            .map_err(|error| reason(&error))?;
+        Ok(bytes)
+    }
 }
 
 /// The name of a model without a manifest: its file's, or its folder's for a `model.onnx`.

@@ -15,7 +15,7 @@ pub fn run(arguments: &args::Gradient) -> Outcome {
     };
     let graph = gradient::differentiate(&model, &layers, arguments.input)
         .map_err(|error| Failure::of(&file, error))?;
-    let bytes = onnx::write(&graph);
+    let bytes = onnx::encode(&graph).map_err(|error| Failure::of(&file, error))?;
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&file));
     if files::same(&out, &file) {
         return Err(Failure::of(&out, "is the model itself; name another file with --out").into());

@@ -10,7 +10,7 @@ use tract_onnx::prelude::*;
 
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
 use crate::guard::guarded;
-use crate::model::onnx;
+use crate::model::half;
 
 /// Version of tract, as pinned in `Cargo.toml`.
 const VERSION: &str = "0.23.9";
@@ -35,7 +35,7 @@ impl Engine for Tract {
         mut proto: ModelProto,
         inputs: &[Spec],
     ) -> Result<Box<dyn Session>, EngineError> {
-        onnx::widen_half_initializers(&mut proto);
+        half::widen_half_initializers(&mut proto);
         fix_inputs(&mut proto, inputs)?;
         let declared = proto.graph.iter().flat_map(|graph| &graph.input);
         let names = declared.map(|input| input.name.clone()).collect();

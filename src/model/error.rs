@@ -23,6 +23,9 @@ pub enum ModelError {
     /// Valid ONNX that gradlens does not handle.
     #[error("is not supported: {0}")]
     Unsupported(String),
+    /// A file beside the model that holds its tensors is missing, too short or not to be read.
+    #[error("its data file '{0}' {1}")]
+    External(String, String),
     /// No input takes a picture.
     #[error(
         "has no image input: none of its inputs is a 4-D float tensor [N, C, H, W] with 1 or 3 channels ({0})"

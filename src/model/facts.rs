@@ -10,7 +10,7 @@ use tract_onnx::prelude::InferenceModelExt;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 use tract_onnx::tract_hir::prelude::{DatumType, Tensor};
 
-use super::{Limits, ModelError, onnx};
+use super::{Limits, ModelError, half, onnx};
 use crate::guard::guarded;
 
 /// One dimension of a shape.
@@ -107,7 +107,7 @@ const SHAPE_KEEPING: &[(&str, usize)] = &[
 /// where a tensor between the nodes passes the limit.
 pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
     let mut simple = proto.clone();
-    onnx::widen_half_initializers(&mut simple);
+    half::widen_half_initializers(&mut simple);
     for node in simple.graph.iter_mut().flat_map(|graph| &mut graph.node) {
         let keeps_shape = SHAPE_KEEPING
             .iter()

@@ -1,7 +1,10 @@
 //! Models: reading ONNX and its manifest, its layers, its score tensor.
 
 mod error;
+pub mod external;
 pub mod facts;
+pub(crate) mod half;
+mod inline;
 mod input;
 pub(crate) mod layers;
 mod manifest;
@@ -14,6 +17,7 @@ use sha2::{Digest, Sha256};
 use tract_onnx::pb::{GraphProto, ModelProto};
 
 pub use error::ModelError;
+pub use external::Beside;
 pub use layers::Layer;
 pub use manifest::{DEFAULT_NOTICE, Input, Label, Manifest, SCHEMA, STAMP};
 pub use onnx::Limits;
@@ -73,11 +77,25 @@ impl Model {
     /// [`ModelError`]: the file is not ONNX, damaged or too large; it has no image input, no class scores, no layer with
     /// a map; the manifest does not fit it.
     pub fn open(bytes: &[u8], manifest: Option<&str>, id: &str) -> Result<Model, ModelError> {
+        Model::open_beside(bytes, manifest, id, &external::Nothing)
+    }
+
+    /// [`open`](Model::open) for a model that keeps tensors in files beside its own.
+    ///
+    /// # Errors
+    /// As [`open`](Model::open), and [`ModelError::External`] for a file that cannot be read.
+    pub fn open_beside(
+        bytes: &[u8],
+        manifest: Option<&str>,
+        id: &str,
+        files: &dyn Beside,
+    ) -> Result<Model, ModelError> {
         let limits = Limits::default();
-        let mut proto = onnx::read(bytes, &limits)?;
+        let mut proto = onnx::read_beside(bytes, files, &limits)?;
         let given = manifest.map(Manifest::parse).transpose()?;
         let input = input::find(graph_of(&proto)?, given.as_ref())?;
         input::fix_size(&mut proto, &input);
+        inline::conditions(&mut proto, &limits)?;
         let facts = facts::infer(&proto, &limits)?;
         let graph = graph_of(&proto)?;
         let outputs = outputs::find(graph, &facts, given.as_ref())?;

@@ -3,7 +3,7 @@
 //! Everything that later code takes for granted about a graph is checked here, once: every name is made exactly once and
 //! before it is read, every initializer holds as many bytes as its shape says, nothing lies outside the file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use prost::Message;
 use tract_onnx::pb::{
@@ -11,13 +11,16 @@ use tract_onnx::pb::{
     type_proto,
 };
 
-use super::ModelError;
+use super::external::{self, Beside};
+use super::{ModelError, half, inline};
 
 /// Bounds on what a model file may ask for, checked before anything of that size is allocated.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes of the file.
+    /// Bytes of the file. Protobuf itself ends at 2 GiB.
     pub file_bytes: u64,
+    /// Bytes of the tensors that lie in files beside it.
+    pub external_bytes: u64,
     /// Nodes of the graph.
     pub nodes: u64,
     /// Initializers of the graph.
@@ -31,7 +34,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            file_bytes: 1 << 30,
+            file_bytes: i32::MAX as u64,
+            external_bytes: 1 << 32,
             nodes: 5_000,
             initializers: 20_000,
             rank: 8,
@@ -43,19 +47,87 @@ impl Default for Limits {
 /// The opset that a gradient graph has at least: the first with every operator its rules write.
 pub const MINIMUM_OPSET: i64 = 17;
 
-/// Decodes an ONNX file and checks that its graph is whole.
+/// Decodes an ONNX file, brings in what lies in the `files` beside it, and writes it in the plain form that later code knows:
+/// functions inlined, one name for the default domain, f32 only, no input that nothing reads. Checks
+/// that the graph is whole.
 ///
 /// # Errors
-/// [`ModelError::NotOnnx`], [`ModelError::Damaged`], [`ModelError::TooLarge`] or [`ModelError::Unsupported`].
-pub fn read(bytes: &[u8], limits: &Limits) -> Result<ModelProto, ModelError> {
+/// [`ModelError::NotOnnx`], [`ModelError::Damaged`], [`ModelError::TooLarge`], [`ModelError::External`] or
+/// [`ModelError::Unsupported`].
+pub fn read_beside(
+    bytes: &[u8],
+    files: &dyn Beside,
+    limits: &Limits,
+) -> Result<ModelProto, ModelError> {
     if bytes.is_empty() {
         return Err(ModelError::NotOnnx("the file is empty (0 bytes)".into()));
     }
     within("the file", bytes.len() as u64, limits.file_bytes)?;
-    let proto = ModelProto::decode(bytes)
+    let mut proto = ModelProto::decode(bytes)
         .map_err(|error| ModelError::NotOnnx(format!("its protobuf does not decode ({error})")))?;
+    external::load(&mut proto, files, limits)?;
+    inline::functions(&mut proto, limits)?;
+    name_default_domain(&mut proto);
     check(&proto, limits)?;
+    half::to_single(&mut proto);
+    if let Some(graph) = proto.graph.as_mut() {
+        drop_idle_inputs(graph);
+        // What an exporter noted of shapes may contradict a size that is fixed later.
+        graph.value_info.clear();
+    }
     Ok(proto)
+}
+
+/// [`read_beside`] for a model that is one file.
+///
+/// # Errors
+/// As [`read_beside`].
+pub fn read(bytes: &[u8], limits: &Limits) -> Result<ModelProto, ModelError> {
+    read_beside(bytes, &external::Nothing, limits)
+}
+
+/// Writes the default domain, which has two names, with the shorter one.
+fn name_default_domain(proto: &mut ModelProto) {
+    let imports = proto.opset_import.iter_mut().map(|set| &mut set.domain);
+    let nodes = proto.graph.iter_mut().flat_map(|graph| &mut graph.node);
+    let domains = imports.chain(nodes.map(|node| &mut node.domain));
+    domains
+        .filter(|domain| is_default_domain(domain))
+        .for_each(String::clear);
+}
+
+/// Leaves out inputs that have a stored value (before IR version 4 every initializer was listed as one) and inputs that nothing
+/// reads.
+fn drop_idle_inputs(graph: &mut GraphProto) {
+    let stored: HashSet<&str> = graph
+        .initializer
+        .iter()
+        .map(|tensor| tensor.name.as_str())
+        .collect();
+    let mut read: HashSet<&str> = graph
+        .output
+        .iter()
+        .map(|output| output.name.as_str())
+        .collect();
+    for node in &graph.node {
+        inline::reads(node, &mut |name| {
+            read.insert(name);
+        });
+    }
+    let idle = |name: &str| stored.contains(name) || !read.contains(name);
+    let kept: Vec<bool> = graph.input.iter().map(|input| !idle(&input.name)).collect();
+    let mut kept = kept.into_iter();
+    graph.input.retain(|_| kept.next().unwrap_or(true));
+}
+
+/// The bytes of an ONNX file, where they fit into one.
+///
+/// # Errors
+/// [`ModelError::TooLarge`] beyond the 2 GiB of a protobuf.
+pub fn encode(proto: &ModelProto) -> Result<Vec<u8>, ModelError> {
+    let most = Limits::default().file_bytes;
+    within("the file to write", proto.encoded_len() as u64, most)?;
+    Ok(write(proto))
 }
 
 /// The bytes of an ONNX file.
@@ -90,80 +162,8 @@ pub fn raise_opset(proto: &mut ModelProto, minimum: i64) {
 }
 
 /// Whether `domain` means ONNX's own operators.
-fn is_default_domain(domain: &str) -> bool {
+pub(super) fn is_default_domain(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
-}
-
-/// Replaces every `Cast` of a half-precision initializer to f32 by an f32 initializer of the cast's name.
-///
-/// Files store weights as f16 to be small; engines want them as f32 once, not at every run (tract folds such casts only
-/// up to a memory budget). The values are the same: every f16 is an f32.
-pub fn widen_half_initializers(proto: &mut ModelProto) {
-    let Some(GraphProto {
-        node,
-        initializer,
-        output,
-        ..
-    }) = proto.graph.as_mut()
-    else {
-        return;
-    };
-    let is_half = |tensor: &TensorProto| tensor.data_type == DataType::Float16 as i32;
-    let halves: HashMap<String, usize> = initializer
-        .iter()
-        .enumerate()
-        .filter(|(_, tensor)| is_half(tensor))
-        .map(|(index, tensor)| (tensor.name.clone(), index))
-        .collect();
-    let mut wide = Vec::new();
-    node.retain(|node| {
-        let mut attributes = node.attribute.iter();
-        let to_f32 = attributes.any(|a| a.name == "to" && a.i == DataType::Float as i64);
-        let source = node.input.first().and_then(|name| halves.get(name));
-        match (
-            node.op_type == "Cast" && to_f32,
-            source,
-            node.output.first(),
-        ) {
-            (true, Some(&index), Some(name)) => {
-                wide.push(widened(&initializer[index], name));
-                false
-            }
-            _ => true,
-        }
-    });
-    let inputs = node.iter().flat_map(|node| &node.input);
-    let still_read: HashSet<&String> = inputs
-        .chain(output.iter().map(|output| &output.name))
-        .collect();
-    initializer.retain(|tensor| !is_half(tensor) || still_read.contains(&tensor.name));
-    initializer.extend(wide);
-}
-
-/// The f32 copy, under another name, of an f16 tensor.
-fn widened(half: &TensorProto, name: &str) -> TensorProto {
-    let raw: Vec<u8> = if half.raw_data.is_empty() {
-        half.int32_data
-            .iter()
-            .flat_map(|&bits| half::f16::from_bits(bits as u16).to_f32().to_le_bytes())
-            .collect()
-    } else {
-        half.raw_data
-            .chunks_exact(2)
-            .flat_map(|pair| {
-                half::f16::from_le_bytes([pair[0], pair[1]])
-                    .to_f32()
-                    .to_le_bytes()
-            })
-            .collect()
-    };
-    TensorProto {
-        name: name.to_owned(),
-        dims: half.dims.clone(),
-        data_type: DataType::Float as i32,
-        raw_data: raw,
-        ..TensorProto::default()
-    }
 }
 
 /// Fails with [`ModelError::TooLarge`] where `found` passes `limit`.
@@ -179,8 +179,8 @@ pub(super) fn within(what: &str, found: u64, limit: u64) -> Result<(), ModelErro
     }
 }
 
-/// Checks the whole model: operator set, sizes, names, order.
-fn check(proto: &ModelProto, limits: &Limits) -> Result<(), ModelError> {
+/// Checks the whole model: operator set, sizes, names, order. A condition's branches are checked when they are inlined.
+pub(super) fn check(proto: &ModelProto, limits: &Limits) -> Result<(), ModelError> {
     let graph = proto
         .graph
         .as_ref()
@@ -231,13 +231,15 @@ fn check(proto: &ModelProto, limits: &Limits) -> Result<(), ModelError> {
     }
     for node in &graph.node {
         check_node(node, limits)?;
-        for name in node.input.iter().filter(|name| !name.is_empty()) {
-            if !made.contains(name.as_str()) {
-                return Err(ModelError::Damaged(format!(
-                    "node {} reads '{name}', which nothing before it makes",
-                    node_name(node)
-                )));
-            }
+        if let Some(name) = node
+            .input
+            .iter()
+            .find(|name| !name.is_empty() && !made.contains(name.as_str()))
+        {
+            return Err(ModelError::Damaged(format!(
+                "node {} reads '{name}', which nothing before it makes",
+                node_name(node)
+            )));
         }
         for name in node.output.iter().filter(|name| !name.is_empty()) {
             if !made.insert(name) {
@@ -258,7 +260,7 @@ fn check(proto: &ModelProto, limits: &Limits) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Checks one node: known domain, at least one output, no subgraph, sound tensor attributes.
+/// Checks one node: known domain, at least one output, no subgraph but a condition's branches, sound tensor attributes.
 fn check_node(node: &NodeProto, limits: &Limits) -> Result<(), ModelError> {
     if !is_default_domain(&node.domain) {
         return Err(ModelError::Unsupported(format!(
@@ -286,7 +288,8 @@ fn check_node(node: &NodeProto, limits: &Limits) -> Result<(), ModelError> {
                 node.op_type
             )));
         }
-        if attribute.g.is_some() || !attribute.graphs.is_empty() {
+        let branches = node.op_type == "If";
+        if !branches && (attribute.g.is_some() || !attribute.graphs.is_empty()) {
             return Err(ModelError::Unsupported(format!(
                 "node {} ({}) holds a graph of its own (control flow)",
                 node_name(node),
@@ -300,14 +303,28 @@ fn check_node(node: &NodeProto, limits: &Limits) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Checks that a stored tensor is in the file, within the limits, and as long as its shape says.
+/// Checks that a stored tensor is within the limits, and as long as its shape says.
 fn check_tensor(tensor: &TensorProto, limits: &Limits) -> Result<(), ModelError> {
-    let name = &tensor.name;
-    if tensor.data_location == Some(1) || !tensor.external_data.is_empty() {
-        return Err(ModelError::Unsupported(format!(
-            "the data of tensor '{name}' lies in another file; save the model as one file"
-        )));
+    let elements = element_count(tensor, limits)?;
+    let stored = stored_elements(tensor).ok_or_else(|| {
+        ModelError::Unsupported(format!(
+            "tensor '{}' has the element type {}",
+            tensor.name, tensor.data_type
+        ))
+    })?;
+    if stored == elements {
+        Ok(())
+    } else {
+        Err(ModelError::Damaged(format!(
+            "tensor '{}' has shape {:?} ({elements} elements) but holds {stored}",
+            tensor.name, tensor.dims
+        )))
     }
+}
+
+/// How many elements a tensor's shape says it has, within the limits.
+pub(super) fn element_count(tensor: &TensorProto, limits: &Limits) -> Result<u64, ModelError> {
+    let name = &tensor.name;
     within(
         &format!("the rank of tensor '{name}'"),
         tensor.dims.len() as u64,
@@ -325,39 +342,31 @@ fn check_tensor(tensor: &TensorProto, limits: &Limits) -> Result<(), ModelError>
         elements,
         limits.elements,
     )?;
-    let stored = match stored_elements(tensor) {
-        Some(stored) => stored,
-        None => {
-            return Err(ModelError::Unsupported(format!(
-                "tensor '{name}' has the element type {}",
-                tensor.data_type
-            )));
-        }
-    };
-    if stored == elements {
-        Ok(())
-    } else {
-        Err(ModelError::Damaged(format!(
-            "tensor '{name}' has shape {:?} ({elements} elements) but holds {stored}",
-            tensor.dims
-        )))
+    Ok(elements)
+}
+
+/// Bytes of one element; `None` for an element type not handled.
+pub(super) fn element_width(data_type: i32) -> Option<usize> {
+    use DataType as T;
+    match DataType::try_from(data_type).ok()? {
+        T::Double | T::Int64 | T::Uint64 => Some(8),
+        T::Float | T::Int32 | T::Uint32 => Some(4),
+        T::Float16 | T::Bfloat16 | T::Uint16 | T::Int16 => Some(2),
+        T::Int8 | T::Uint8 | T::Bool => Some(1),
+        _ => None,
     }
 }
 
 /// How many elements a tensor's data fields hold, whichever of them is used; `None` for an element type not handled.
 fn stored_elements(tensor: &TensorProto) -> Option<u64> {
     use DataType as T;
-    let data_type = DataType::try_from(tensor.data_type).ok()?;
-    let (width, typed) = match data_type {
-        T::Float => (4, tensor.float_data.len()),
-        T::Double => (8, tensor.double_data.len()),
-        T::Int64 => (8, tensor.int64_data.len()),
-        T::Uint64 => (8, tensor.uint64_data.len()),
-        T::Uint32 => (4, tensor.uint64_data.len()),
-        T::Int32 => (4, tensor.int32_data.len()),
-        T::Float16 | T::Uint16 | T::Int16 => (2, tensor.int32_data.len()),
-        T::Int8 | T::Uint8 | T::Bool => (1, tensor.int32_data.len()),
-        _ => return None,
+    let width = element_width(tensor.data_type)?;
+    let typed = match DataType::try_from(tensor.data_type).ok()? {
+        T::Float => tensor.float_data.len(),
+        T::Double => tensor.double_data.len(),
+        T::Int64 => tensor.int64_data.len(),
+        T::Uint64 | T::Uint32 => tensor.uint64_data.len(),
+        _ => tensor.int32_data.len(),
     };
     if tensor.raw_data.is_empty() {
         Some(typed as u64)
@@ -411,27 +420,5 @@ mod tests {
             check_tensor(&tensor, &Limits::default()),
             Err(ModelError::TooLarge { .. })
         ));
-    }
-
-    #[test]
-    fn halves_become_floats_of_the_same_value() {
-        let values = [1.5f32, -0.25, 65504.0];
-        let half = TensorProto {
-            name: "w.f16".into(),
-            dims: vec![3],
-            data_type: DataType::Float16 as i32,
-            raw_data: values
-                .iter()
-                .flat_map(|&v| half::f16::from_f32(v).to_le_bytes())
-                .collect(),
-            ..TensorProto::default()
-        };
-        let wide = widened(&half, "w");
-        let back: Vec<f32> = wide
-            .raw_data
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
-        assert_eq!(back, values);
     }
 }
