@@ -9,50 +9,31 @@
 //! its inputs; a tensor that is read several times adds up what it gets.
 
 mod error;
+mod forward;
+mod names;
 mod opset;
 mod rules;
 mod split;
 pub(crate) mod tape;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, TensorShapeProto,
-    TypeProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::Dimension,
+    GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorShapeProto, TypeProto,
+    ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::Dimension,
     tensor_shape_proto::dimension, type_proto,
 };
 
 pub use error::GradientError;
+pub use names::{GRADIENT_INPUT, PROBABILITIES, SCORES, SEED, activation_name, gradient_name};
 pub use split::{Split, split_at_seed};
 
-use crate::model::Model;
-use crate::model::facts::{Dim, ElementType, Fact};
+use crate::model::facts::{Dim, ElementType};
 use crate::model::layers::{ancestors, descendants};
 use crate::model::onnx::{self, MINIMUM_OPSET};
-use tape::{Call, Tape};
-
-/// Name of the cotangent input, shape `[N, classes]`.
-pub const SEED: &str = "seed";
-/// Name of [`SEED`] until the model's own tensor of that name, if it has one, is renamed.
-const SEED_WITHIN: &str = "backward/seed";
-/// Name of the score output.
-pub const SCORES: &str = "scores";
-/// Name of the probability output.
-pub const PROBABILITIES: &str = "probabilities";
-/// Name of the output that holds the gradient with respect to the pixels.
-pub const GRADIENT_INPUT: &str = "gradient/input";
-
-/// Name of the output that holds a layer's activation.
-#[must_use]
-pub fn activation_name(layer: &str) -> String {
-    format!("activation/{layer}")
-}
-
-/// Name of the output that holds the gradient with respect to a layer's activation.
-#[must_use]
-pub fn gradient_name(layer: &str) -> String {
-    format!("gradient/{layer}")
-}
+use crate::model::{Layer, Layout, Model};
+use names::{SEED_WITHIN, check_names, free_names};
+use tape::{Call, Tape, ints};
 
 /// Makes the gradient graph of `model` at `layers` and, with `input`, at the pixels.
 ///
@@ -84,10 +65,12 @@ pub fn differentiate(
     let mut kept_outputs: Vec<&str> = vec![&model.scores];
     kept_outputs.extend(model.probabilities.as_deref());
     kept_outputs.extend(&layers_once);
-    let mut forward = pruned(source, &kept_outputs);
+    let mut forward = forward::pruned(source, &kept_outputs);
+    forward::fold(&mut forward, &model.facts, &kept_outputs);
+    let mut forward = forward::pruned(&forward, &kept_outputs);
 
-    let (tape, cotangents) = backward(model, &forward, &sought)?;
-    add_outputs(&mut forward, &tape.extra_outputs);
+    let (mut tape, cotangents) = backward(model, &forward, &sought)?;
+    forward::add_outputs(&mut forward, &tape.extra_outputs);
     opset::modernise(&mut forward, onnx::opset(&model.proto), &model.facts)?;
 
     let mut outputs = vec![(SCORES.to_owned(), model.scores.clone())];
@@ -95,8 +78,12 @@ pub fn differentiate(
         outputs.push((PROBABILITIES.to_owned(), probabilities.clone()));
     }
     for &layer in &layers_once {
-        outputs.push((activation_name(layer), layer.to_owned()));
-        outputs.push((gradient_name(layer), cotangents[layer].clone()));
+        let map = model.find_layer(layer)?;
+        outputs.push((activation_name(layer), on_grid(&mut tape, layer, map)));
+        outputs.push((
+            gradient_name(layer),
+            on_grid(&mut tape, &cotangents[layer], map),
+        ));
     }
     if input {
         outputs.push((
@@ -104,20 +91,11 @@ pub fn differentiate(
             cotangents[model.input.as_str()].clone(),
         ));
     }
-    let fact_of = |name: &str| -> Option<&Fact> {
-        let like = match name.split_once('/') {
-            Some(("gradient", "input")) if input && name == GRADIENT_INPUT => model.input.as_str(),
-            Some(("activation" | "gradient", layer)) => layer,
-            _ => model.scores.as_str(),
-        };
-        model.facts.get(like)
-    };
-
     let mut graph = forward;
     graph.name = format!("{}.gradient", model.manifest.id);
     graph.node.extend(tape.nodes);
     graph.initializer.extend(tape.initializers);
-    spell_out_celu(&mut graph);
+    forward::spell_out_celu(&mut graph);
     free_names(&mut graph, &mut outputs);
     for (public, tensor) in &outputs {
         if public != tensor {
@@ -130,16 +108,13 @@ pub fn differentiate(
             });
         }
     }
-    graph.output = outputs
-        .iter()
-        .map(|(name, _)| value_info(name, fact_of(name)))
-        .collect();
-    let seed_like = model.facts.get(&model.scores);
+    graph.output = declarations(model, &layers_once, &outputs)?;
+    let scores = shape_of(model, &model.scores);
     graph.input = graph
         .input
         .into_iter()
         .filter(|value| value.name == model.input)
-        .chain([value_info(SEED, seed_like)])
+        .chain([value_info(SEED, scores)])
         .collect();
     graph.value_info.clear();
 
@@ -158,24 +133,6 @@ pub fn differentiate(
     };
     onnx::raise_opset(&mut proto, MINIMUM_OPSET);
     Ok(proto)
-}
-
-/// Checks that the names which the gradient graph needs are free, and that no two of them are the same.
-fn check_names(model: &Model, layers: &[&str]) -> Result<(), GradientError> {
-    let of_layers = layers
-        .iter()
-        .flat_map(|layer| [activation_name(layer), gradient_name(layer)]);
-    let fixed = [SEED, SCORES, PROBABILITIES, GRADIENT_INPUT].map(str::to_owned);
-    let mut names = HashSet::new();
-    for name in of_layers.chain(fixed) {
-        if name == model.input || !names.insert(name.clone()) {
-            return Err(GradientError::NameTaken(name));
-        }
-    }
-    if model.facts.contains_key(SEED_WITHIN) {
-        return Err(GradientError::NameTaken(SEED_WITHIN.to_owned()));
-    }
-    Ok(())
 }
 
 /// Every operator with a gradient rule.
@@ -209,7 +166,7 @@ fn carries_gradient(model: &Model, tensor: &str) -> bool {
     model
         .facts
         .get(tensor)
-        .is_none_or(|fact| fact.element != ElementType::Other)
+        .is_none_or(|fact| matches!(fact.element, ElementType::F32 | ElementType::Unknown))
 }
 
 /// Runs the rules from the scores back to `sought`; returns the tape and the cotangent of every tensor sought.
@@ -262,142 +219,78 @@ fn backward<'m>(
     }
 }
 
-/// The part of a graph that `outputs` need.
-fn pruned(graph: &GraphProto, outputs: &[&str]) -> GraphProto {
-    let needed = ancestors(graph, outputs);
-    let is_needed = |name: &String| needed.contains(name.as_str());
-    GraphProto {
-        node: graph
-            .node
-            .iter()
-            .filter(|node| node.output.iter().any(is_needed))
-            .cloned()
-            .collect(),
-        initializer: graph
-            .initializer
-            .iter()
-            .filter(|tensor| is_needed(&tensor.name))
-            .cloned()
-            .collect(),
-        input: graph.input.clone(),
-        ..GraphProto::default()
-    }
-}
-
-/// Gives forward nodes the further outputs that rules asked for.
-fn add_outputs(forward: &mut GraphProto, extra: &[(String, usize, String)]) {
-    for (tensor, position, name) in extra {
-        if let Some(node) = forward
-            .node
-            .iter_mut()
-            .find(|node| node.output.first() == Some(tensor))
-        {
-            node.output
-                .resize((*position + 1).max(node.output.len()), String::new());
-            node.output[*position].clone_from(name);
+/// An activation `[N, K, H, W]`, whatever order its axes have in the model, or its cotangent: what Grad-CAM and its kin compute with.
+fn on_grid(tape: &mut Tape<'_>, tensor: &str, layer: &Layer) -> String {
+    let last_to_front = || vec![ints("perm", &[0, 3, 1, 2])];
+    match layer.layout {
+        Layout::ChannelsFirst => tensor.to_owned(),
+        Layout::ChannelsLast => tape.node("Transpose", &[tensor], last_to_front()),
+        Layout::Tokens { prefix } => {
+            let placed = match prefix {
+                0 => tensor.to_owned(),
+                _ => {
+                    let (start, end, axis) = (
+                        tape.ints(&[prefix]),
+                        tape.ints(&[i64::MAX]),
+                        tape.ints(&[1]),
+                    );
+                    tape.op("Slice", &[tensor, &start, &end, &axis])
+                }
+            };
+            // Zero: as many pictures as there are.
+            let rows = tape.ints(&[0, layer.height, layer.width, layer.channels]);
+            let rows = tape.op("Reshape", &[&placed, &rows]);
+            tape.node("Transpose", &[&rows], last_to_front())
         }
     }
 }
 
-/// Writes `Celu` as `alpha Elu(x / alpha)`: tract 0.23.9 computes `exp(x / alpha) - 1` below zero, without the factor.
-fn spell_out_celu(graph: &mut GraphProto) {
-    let alpha = |node: &NodeProto| {
-        let attribute = node.attribute.iter().find(|a| a.name == "alpha");
-        attribute.map_or(1.0, |attribute| attribute.f)
-    };
-    let nodes = std::mem::take(&mut graph.node);
-    for node in nodes {
-        let (true, Some(y)) = (node.op_type == "Celu", node.output.first()) else {
-            graph.node.push(node);
-            continue;
-        };
-        let part = |part: &str| format!("backward/celu/{y}/{part}");
-        graph.initializer.push(TensorProto {
-            name: part("alpha"),
-            data_type: DataType::Float as i32,
-            raw_data: alpha(&node).to_le_bytes().to_vec(),
-            ..TensorProto::default()
-        });
-        let step = |operator: &str, inputs: [&str; 2], output: String| NodeProto {
-            name: output.clone(),
-            op_type: operator.into(),
-            input: inputs
-                .iter()
-                .filter(|name| !name.is_empty())
-                .map(|&name| name.to_owned())
-                .collect(),
-            output: vec![output],
-            ..NodeProto::default()
-        };
-        let x = node.input.first().map_or("", String::as_str);
-        graph.node.extend([
-            step("Div", [x, &part("alpha")], part("scaled")),
-            step("Elu", [&part("scaled"), ""], part("elu")),
-            step("Mul", [&part("elu"), &part("alpha")], y.clone()),
-        ]);
+/// Declares the outputs, in their order.
+fn declarations(
+    model: &Model,
+    layers: &[&str],
+    outputs: &[(String, String)],
+) -> Result<Vec<ValueInfoProto>, GradientError> {
+    let mut shapes: HashMap<String, Option<Vec<Dim>>> = HashMap::new();
+    let batch = shape_of(model, &model.input).and_then(|shape| shape.first().cloned());
+    for &name in layers {
+        let layer = model.find_layer(name)?;
+        let sizes = [layer.channels, layer.height, layer.width].map(Dim::Known);
+        let shape = batch
+            .clone()
+            .map(|batch| [vec![batch], sizes.to_vec()].concat());
+        shapes.insert(activation_name(name), shape.clone());
+        shapes.insert(gradient_name(name), shape);
     }
-}
-
-/// Gives the public names to what they stand for: the seed gets its own, and a tensor of the model that has a public name
-/// but is something else gets another.
-fn free_names(graph: &mut GraphProto, outputs: &mut [(String, String)]) {
-    let all: HashSet<String> = graph
-        .node
+    shapes.insert(GRADIENT_INPUT.to_owned(), shape_of(model, &model.input));
+    let scores = shape_of(model, &model.scores);
+    let shape = |name: &String| shapes.get(name).cloned().unwrap_or_else(|| scores.clone());
+    Ok(outputs
         .iter()
-        .flat_map(|node| node.input.iter().chain(&node.output))
-        .chain(graph.initializer.iter().map(|tensor| &tensor.name))
-        .cloned()
-        .collect();
-    let mut new_names: HashMap<String, String> = HashMap::new();
-    let public = outputs
-        .iter()
-        .filter(|(public, tensor)| public != tensor)
-        .map(|(public, _)| public.as_str());
-    for name in public.chain([SEED]).filter(|name| all.contains(*name)) {
-        let mut other = format!("model/{name}");
-        while all.contains(&other) {
-            other.insert_str(0, "model/");
-        }
-        new_names.insert(name.to_owned(), other);
-    }
-    new_names.insert(SEED_WITHIN.to_owned(), SEED.to_owned());
-
-    let renamed = |name: &mut String| {
-        if let Some(other) = new_names.get(name) {
-            name.clone_from(other);
-        }
-    };
-    for node in &mut graph.node {
-        node.input
-            .iter_mut()
-            .chain(&mut node.output)
-            .for_each(renamed);
-    }
-    let initializers = graph.initializer.iter_mut().map(|tensor| &mut tensor.name);
-    initializers.for_each(renamed);
-    outputs
-        .iter_mut()
-        .map(|(_, tensor)| tensor)
-        .for_each(renamed);
+        .map(|(name, _)| value_info(name, shape(name)))
+        .collect())
 }
 
-/// The declaration of a graph input or output.
-fn value_info(name: &str, fact: Option<&Fact>) -> ValueInfoProto {
-    let shape = fact
-        .and_then(|fact| fact.shape.as_ref())
-        .map(|shape| TensorShapeProto {
-            dim: shape
-                .iter()
-                .map(|dim| Dimension {
-                    denotation: String::new(),
-                    value: match dim {
-                        Dim::Known(size) => Some(dimension::Value::DimValue(*size)),
-                        Dim::Symbol(symbol) if symbol == "?" => None,
-                        Dim::Symbol(symbol) => Some(dimension::Value::DimParam(symbol.clone())),
-                    },
-                })
-                .collect(),
-        });
+/// What is known of a tensor's shape.
+fn shape_of(model: &Model, tensor: &str) -> Option<Vec<Dim>> {
+    model.facts.get(tensor)?.shape.clone()
+}
+
+/// The declaration of a float tensor.
+fn value_info(name: &str, shape: Option<Vec<Dim>>) -> ValueInfoProto {
+    let shape = shape.map(|shape| TensorShapeProto {
+        dim: shape
+            .iter()
+            .map(|dim| Dimension {
+                denotation: String::new(),
+                value: match dim {
+                    Dim::Known(size) => Some(dimension::Value::DimValue(*size)),
+                    Dim::Symbol(symbol) if symbol == "?" => None,
+                    Dim::Symbol(symbol) => Some(dimension::Value::DimParam(symbol.clone())),
+                },
+            })
+            .collect(),
+    });
     ValueInfoProto {
         name: name.to_owned(),
         doc_string: String::new(),

@@ -47,6 +47,8 @@ impl fmt::Display for Dim {
 pub enum ElementType {
     /// 32-bit floating point: the only type that gradients flow through.
     F32,
+    /// 64-bit integers: shapes, axes, positions.
+    I64,
     /// Any other type.
     Other,
     /// Not inferred.
@@ -182,6 +184,8 @@ fn check(proto: &ModelProto, facts: &Facts, limits: &Limits) -> Result<(), Model
 fn translate(fact: &InferenceFact) -> Fact {
     let element = match fact.datum_type.concretize() {
         Some(DatumType::F32) => ElementType::F32,
+        // tract's own type for sizes is ONNX's i64.
+        Some(DatumType::I64 | DatumType::TDim) => ElementType::I64,
         Some(_) => ElementType::Other,
         None => ElementType::Unknown,
     };

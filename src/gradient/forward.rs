@@ -1,0 +1,227 @@
+//! The forward pass as the gradient graph holds it: what the outputs need, constants folded, forms that every engine runs.
+
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
+
+use crate::model::facts::{Dim, ElementType, Fact, Facts};
+use crate::model::layers::ancestors;
+
+/// The part of a graph that `outputs` need.
+pub(super) fn pruned(graph: &GraphProto, outputs: &[&str]) -> GraphProto {
+    let needed = ancestors(graph, outputs);
+    let is_needed = |name: &String| needed.contains(name.as_str());
+    GraphProto {
+        node: graph
+            .node
+            .iter()
+            .filter(|node| node.output.iter().any(is_needed))
+            .cloned()
+            .collect(),
+        initializer: graph
+            .initializer
+            .iter()
+            .filter(|tensor| is_needed(&tensor.name))
+            .cloned()
+            .collect(),
+        input: graph.input.clone(),
+        ..GraphProto::default()
+    }
+}
+
+/// Constants of floats up to this many elements are folded: factors of attention and the like, no weights, which stay shared.
+const FEW: usize = 16;
+/// Integers up to here are exact as f64, which [`Fact::values`] holds them as.
+const EXACT: f64 = (1u64 << 53) as f64;
+
+/// Writes constants for what is known before the graph runs, so that nothing computes it again, and drops names of names.
+///
+/// Exporters compute shapes from shapes: `Shape`, `Gather`, `Concat` and more stand before a `Reshape` whose result is known but for the
+/// batch. Of `outputs` the names stay.
+pub(super) fn fold(graph: &mut GraphProto, facts: &Facts, outputs: &[&str]) {
+    let mut fold = Fold {
+        facts,
+        stored: graph
+            .initializer
+            .iter()
+            .map(|tensor| tensor.name.clone())
+            .collect(),
+        constants: Vec::new(),
+        aliases: HashMap::new(),
+    };
+    for mut node in std::mem::take(&mut graph.node) {
+        for name in &mut node.input {
+            if let Some(other) = fold.aliases.get(name) {
+                name.clone_from(other);
+            }
+        }
+        if fold.is_alias(&node, outputs) {
+            fold.aliases
+                .insert(node.output[0].clone(), node.input[0].clone());
+        } else if !fold.store(&node, outputs) {
+            fold.fix_shape(&mut node);
+            graph.node.push(node);
+        }
+    }
+    graph.initializer.append(&mut fold.constants);
+}
+
+/// What [`fold`] knows on its way through the nodes.
+struct Fold<'f> {
+    facts: &'f Facts,
+    /// Names of all initializers, old and new.
+    stored: HashSet<String>,
+    constants: Vec<TensorProto>,
+    /// A name that is dropped, and the initializer it stood for.
+    aliases: HashMap<String, String>,
+}
+
+impl Fold<'_> {
+    /// Whether a node only gives an initializer a second name.
+    fn is_alias(&self, node: &NodeProto, outputs: &[&str]) -> bool {
+        let source = node.input.first();
+        node.op_type == "Identity"
+            && source.is_some_and(|name| self.stored.contains(name))
+            && node.output.len() == 1
+            && !outputs.contains(&node.output[0].as_str())
+    }
+
+    /// Stores all outputs of a node as constants; `false` where one is not known, or a weight.
+    fn store(&mut self, node: &NodeProto, outputs: &[&str]) -> bool {
+        let names = || node.output.iter().filter(|name| !name.is_empty());
+        let is_weight =
+            node.op_type == "Cast" && node.input.iter().any(|name| self.stored.contains(name));
+        if is_weight || names().any(|name| outputs.contains(&name.as_str())) {
+            return false;
+        }
+        let tensors: Option<Vec<TensorProto>> = names()
+            .map(|name| constant(name, self.facts.get(name)?))
+            .collect();
+        let Some(tensors) = tensors else { return false };
+        for tensor in tensors {
+            self.stored.insert(tensor.name.clone());
+            self.constants.push(tensor);
+        }
+        true
+    }
+
+    /// Gives a `Reshape` whose result is known but for the batch a constant target.
+    fn fix_shape(&mut self, node: &mut NodeProto) {
+        let shape = node
+            .output
+            .first()
+            .and_then(|name| self.facts.get(name)?.shape.as_ref());
+        let (Some(shape), "Reshape", [_, target]) =
+            (shape, node.op_type.as_str(), node.input.as_slice())
+        else {
+            return;
+        };
+        let open = shape.iter().filter(|dim| dim.known().is_none()).count();
+        let sizes: Vec<i64> = shape.iter().map(|dim| dim.known().unwrap_or(-1)).collect();
+        if self.stored.contains(target) || open > 1 || sizes.contains(&0) {
+            return;
+        }
+        let words: Vec<String> = sizes.iter().map(i64::to_string).collect();
+        let name = format!("backward/shape/{}", words.join("x"));
+        if self.facts.contains_key(&name) {
+            return;
+        }
+        if self.stored.insert(name.clone()) {
+            self.constants
+                .push(integers(&name, &[sizes.len() as i64], &sizes));
+        }
+        node.input[1] = name;
+        // Minus one is not zero: the target means the same with and without it.
+        node.attribute.clear();
+    }
+}
+
+/// A known tensor as an initializer; `None` where it is not known, is a weight, or has another type than integers and floats.
+fn constant(name: &str, fact: &Fact) -> Option<TensorProto> {
+    let values = fact.values.as_ref()?;
+    let dims: Option<Vec<i64>> = fact.shape.as_ref()?.iter().map(Dim::known).collect();
+    match fact.element {
+        ElementType::I64 if values.iter().all(|value| value.abs() <= EXACT) => {
+            let values: Vec<i64> = values.iter().map(|&value| value as i64).collect();
+            Some(integers(name, &dims?, &values))
+        }
+        ElementType::F32 if values.len() <= FEW => Some(TensorProto {
+            name: name.to_owned(),
+            dims: dims?,
+            data_type: DataType::Float as i32,
+            raw_data: values
+                .iter()
+                .flat_map(|&value| (value as f32).to_le_bytes())
+                .collect(),
+            ..TensorProto::default()
+        }),
+        _ => None,
+    }
+}
+
+fn integers(name: &str, dims: &[i64], values: &[i64]) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: dims.to_vec(),
+        data_type: DataType::Int64 as i32,
+        raw_data: values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        ..TensorProto::default()
+    }
+}
+
+/// Gives forward nodes the further outputs that rules asked for.
+pub(super) fn add_outputs(forward: &mut GraphProto, extra: &[(String, usize, String)]) {
+    for (tensor, position, name) in extra {
+        if let Some(node) = forward
+            .node
+            .iter_mut()
+            .find(|node| node.output.first() == Some(tensor))
+        {
+            node.output
+                .resize((*position + 1).max(node.output.len()), String::new());
+            node.output[*position].clone_from(name);
+        }
+    }
+}
+
+/// Writes `Celu` as `alpha Elu(x / alpha)`: tract 0.23.9 computes `exp(x / alpha) - 1` below zero, without the factor.
+pub(super) fn spell_out_celu(graph: &mut GraphProto) {
+    let alpha = |node: &NodeProto| {
+        let attribute = node.attribute.iter().find(|a| a.name == "alpha");
+        attribute.map_or(1.0, |attribute| attribute.f)
+    };
+    let nodes = std::mem::take(&mut graph.node);
+    for node in nodes {
+        let (true, Some(y)) = (node.op_type == "Celu", node.output.first()) else {
+            graph.node.push(node);
+            continue;
+        };
+        let part = |part: &str| format!("backward/celu/{y}/{part}");
+        graph.initializer.push(TensorProto {
+            name: part("alpha"),
+            data_type: DataType::Float as i32,
+            raw_data: alpha(&node).to_le_bytes().to_vec(),
+            ..TensorProto::default()
+        });
+        let step = |operator: &str, inputs: [&str; 2], output: String| NodeProto {
+            name: output.clone(),
+            op_type: operator.into(),
+            input: inputs
+                .iter()
+                .filter(|name| !name.is_empty())
+                .map(|&name| name.to_owned())
+                .collect(),
+            output: vec![output],
+            ..NodeProto::default()
+        };
+        let x = node.input.first().map_or("", String::as_str);
+        graph.node.extend([
+            step("Div", [x, &part("alpha")], part("scaled")),
+            step("Elu", [&part("scaled"), ""], part("elu")),
+            step("Mul", [&part("elu"), &part("alpha")], y.clone()),
+        ]);
+    }
+}
