@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use gradlens::engine::Value;
 use gradlens::gradient::{self, GradientError, differentiate, split_at_seed};
-use gradlens::model::{Limits, Model, ModelError, onnx};
+use gradlens::model::{Layout, Limits, Model, ModelError, onnx};
 use ndarray::ArrayD;
 use tract_onnx::pb::ModelProto;
 
@@ -90,9 +90,20 @@ impl Case {
         let head = run(&halves.head, handed).map_err(|error| format!("head: {error}"))?;
         parts.extend(head);
 
+        // The graph gives a layer as `[N, K, H, W]`, whatever order its axes have in the model.
+        let layer = model
+            .find_layer("layer")
+            .map_err(|error| error.to_string())?;
+        let gradient_layer = match layer.layout {
+            Layout::ChannelsLast => {
+                let turned = self.gradient_layer.view().permuted_axes(vec![0, 3, 1, 2]);
+                turned.as_standard_layout().into_owned()
+            }
+            _ => self.gradient_layer.clone(),
+        };
         let expected = [
             (gradient::SCORES, &self.scores),
-            ("gradient/layer", &self.gradient_layer),
+            ("gradient/layer", &gradient_layer),
             (gradient::GRADIENT_INPUT, &self.gradient_input),
         ];
         let errors = expected.map(|(name, values)| {
