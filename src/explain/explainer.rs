@@ -65,7 +65,10 @@ impl Explainer {
         let input = &model.manifest.input;
         let spec = Spec {
             kind: Kind::F32,
-            shape: vec![1, model.channels, input.height, input.width],
+            shape: match model.channels_last {
+                false => vec![1, model.channels, input.height, input.width],
+                true => vec![1, input.height, input.width, model.channels],
+            },
         };
 
         let outputs = halves.body.graph.iter().flat_map(|graph| &graph.output);
@@ -120,7 +123,14 @@ impl Explainer {
     /// # Errors
     /// [`ExplainError::Engine`] where the engine fails, [`ExplainError::Output`] where the model breaks its word.
     pub fn observe(&self, input: &Array4<f32>) -> Result<Observation, ExplainError> {
-        let values = self.body.run(&[Value::F32(input.clone().into_dyn())])?;
+        let input = match self.model.channels_last {
+            false => input.clone(),
+            true => {
+                let turned = input.view().permuted_axes([0, 2, 3, 1]);
+                turned.as_standard_layout().into_owned()
+            }
+        };
+        let values = self.body.run(&[Value::F32(input.into_dyn())])?;
         let find = |name: &str| {
             let position = self.outputs.iter().position(|output| output == name);
             position.and_then(|position| values.get(position)).cloned()

@@ -28,7 +28,7 @@ pub enum ModelError {
     External(String, String),
     /// No input takes a picture.
     #[error(
-        "has no image input: none of its inputs is a 4-D float tensor [N, C, H, W] with 1 or 3 channels ({0})"
+        "has no image input: none of its inputs is a 4-D float tensor [N, C, H, W] or [N, H, W, C] with 1 or 3 channels ({0})"
     )]
     NoImageInput(String),
     /// No output looks like class scores.

@@ -23,11 +23,14 @@ pub struct PictureInput {
     pub height: usize,
     /// Columns.
     pub width: usize,
+    /// Whether it is `[N, H, W, C]`, as models from TensorFlow have it, instead of `[N, C, H, W]`.
+    pub channels_last: bool,
     /// How many pictures the model takes at a time; `None` where that is open.
     pub batch: Option<usize>,
 }
 
-/// Finds the picture input: the one that the manifest names, else the only float input of rank 4 with 1 or 3 channels.
+/// Finds the picture input: the one that the manifest names, else the only float input of rank 4 with 1 or 3
+/// channels, first or last.
 ///
 /// # Errors
 /// [`ModelError::NoImageInput`], [`ModelError::Manifest`] where the manifest's does not fit, [`ModelError::Unsupported`] where
@@ -91,7 +94,12 @@ pub fn fix_size(proto: &mut ModelProto, picture: &PictureInput) {
             // With a name, shapes that depend on it can still be told apart.
             batch.value = Some(dimension::Value::DimParam("N".into()));
         }
-        let sizes = [picture.channels, picture.height, picture.width].map(|size| Dimension {
+        let sizes = if picture.channels_last {
+            [picture.height, picture.width, picture.channels]
+        } else {
+            [picture.channels, picture.height, picture.width]
+        };
+        let sizes = sizes.map(|size| Dimension {
             denotation: String::new(),
             value: Some(dimension::Value::DimValue(size as i64)),
         });
@@ -114,25 +122,35 @@ fn as_picture(input: &ValueInfoProto, manifest: Option<&Manifest>) -> Option<Pic
         (None, Some(_)) => vec![None; 4],
         (None, None) => return None,
     };
-    let [batch, channels, height, width] = sizes.as_slice() else {
+    let &[batch, second, third, fourth] = sizes.as_slice() else {
         return None;
     };
-    let meet = |own: &Option<i64>, said: Option<usize>, usual: usize| match (own, said) {
-        (Some(own), Some(said)) => (usize::try_from(*own).ok()? == said).then_some(said),
-        (Some(own), None) => usize::try_from(*own).ok(),
-        (None, said) => Some(said.unwrap_or(usual)),
+    let is_colour = |size: Option<i64>| matches!(size, Some(1 | 3));
+    let channels_last = !is_colour(second) && is_colour(fourth);
+    let [channels, height, width] = match channels_last {
+        false => [second, third, fourth],
+        true => [fourth, second, third],
     };
     let said = manifest.map(|manifest| &manifest.input);
     let channels = meet(channels, said.map(|input| input.channels.count()), 3)?;
-    matches!(channels, 1 | 3).then(|| {
-        Some(PictureInput {
-            name: input.name.clone(),
-            channels,
-            height: meet(height, said.map(|input| input.height), USUAL_SIDE)?,
-            width: meet(width, said.map(|input| input.width), USUAL_SIDE)?,
-            batch: batch.and_then(|batch| usize::try_from(batch).ok()),
-        })
-    })?
+    matches!(channels, 1 | 3).then_some(())?;
+    Some(PictureInput {
+        name: input.name.clone(),
+        channels,
+        height: meet(height, said.map(|input| input.height), USUAL_SIDE)?,
+        width: meet(width, said.map(|input| input.width), USUAL_SIDE)?,
+        channels_last,
+        batch: batch.and_then(|batch| usize::try_from(batch).ok()),
+    })
+}
+
+/// What a size is where the model gives it as `own`, the manifest as `said`: they must not contradict each other.
+fn meet(own: Option<i64>, said: Option<usize>, usual: usize) -> Option<usize> {
+    match (own.map(usize::try_from), said) {
+        (Some(own), Some(said)) => (own.ok()? == said).then_some(said),
+        (Some(own), None) => own.ok(),
+        (None, said) => Some(said.unwrap_or(usual)),
+    }
 }
 
 fn tensor(input: &ValueInfoProto) -> Option<&type_proto::Tensor> {

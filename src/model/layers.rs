@@ -6,6 +6,7 @@ use serde::Serialize;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::facts::{Fact, Facts};
+use super::input::PictureInput;
 use super::layout::{self, Layout, Map};
 
 /// An activation with a map, between the picture and the scores.
@@ -30,7 +31,7 @@ pub struct Layer {
     pub reason: String,
 }
 
-/// Every f32 activation with a map of known size that depends on `input` and that `scores` depends on, in the graph's order.
+/// Every f32 activation with a map of known size that depends on `picture` and that `scores` depends on, in the graph's order.
 ///
 /// The recommended one is the last
 /// - that has more than one position and that a path reaches without passing a global pooling: the deepest features that still
@@ -40,10 +41,16 @@ pub struct Layer {
 ///   gradient of all others is zero;
 /// - that has as many channels as the last of all: the stream that the blocks add to, not what they widen inside.
 #[must_use]
-pub fn list(graph: &GraphProto, facts: &Facts, input: &str, scores: &str) -> Vec<Layer> {
+pub(super) fn list(
+    graph: &GraphProto,
+    facts: &Facts,
+    picture: &PictureInput,
+    scores: &str,
+) -> Vec<Layer> {
+    let input = picture.name.as_str();
     let below = descendants(graph, &[input]);
     let above = ancestors(graph, &[scores]);
-    let maps = layout::maps(graph, facts, input);
+    let maps = layout::maps(graph, facts, picture);
     let on_the_way =
         |name: &&String| below.contains(name.as_str()) && above.contains(name.as_str());
     let mut layers: Vec<Layer> = Vec::new();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::facts::{Dim, ElementType, Facts};
+use super::input::PictureInput;
 
 /// The order of an activation's axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -291,14 +292,18 @@ pub fn is_dense_layer(node: &NodeProto, facts: &Facts) -> bool {
 /// How many tokens at most stand before a map: one for the class, some for distillation or registers.
 const LONGEST_PREFIX: i64 = 16;
 
-/// Every activation of the graph that has a map, by name. `input` is the picture, whose batch an activation must have.
-pub fn maps<'g>(graph: &'g GraphProto, facts: &'g Facts, input: &str) -> HashMap<&'g str, Map> {
+/// Every activation of the graph that has a map, by name: it must have the batch of `picture`.
+pub fn maps<'g>(
+    graph: &'g GraphProto,
+    facts: &'g Facts,
+    picture: &PictureInput,
+) -> HashMap<&'g str, Map> {
     let axes = ChannelAxes::find(graph, facts);
     let shape = |name: &str| facts.get(name).and_then(|fact| fact.shape.as_deref());
-    let Some([batch, picture @ ..]) = shape(input) else {
+    let Some([batch, ..]) = shape(&picture.name) else {
         return HashMap::new();
     };
-    let picture: Vec<i64> = picture.iter().filter_map(Dim::known).collect();
+    let proportions = (picture.height as i64, picture.width as i64);
     let mut maps: HashMap<&str, Map> = HashMap::new();
     // Sizes of the maps so far: a row of tokens is one of them, or the picture's in small.
     let mut grids: Vec<(i64, i64)> = Vec::new();
@@ -329,7 +334,7 @@ pub fn maps<'g>(graph: &'g GraphProto, facts: &'g Facts, input: &str) -> HashMap
                 width,
                 certain: axis == Some(1),
             },
-            (&[tokens, channels], Some(2)) => match grid(tokens, &grids, &picture) {
+            (&[tokens, channels], Some(2)) => match grid(tokens, &grids, proportions) {
                 Some((height, width)) => Map {
                     layout: Layout::Tokens {
                         prefix: tokens - height * width,
@@ -353,8 +358,8 @@ pub fn maps<'g>(graph: &'g GraphProto, facts: &'g Facts, input: &str) -> HashMap
 }
 
 /// Rows and columns of a row of tokens: of the maps so far the one that leaves the fewest tokens over, the latest of several; where
-/// none fits, as many rows and columns as have the proportions of `picture`.
-fn grid(tokens: i64, grids: &[(i64, i64)], picture: &[i64]) -> Option<(i64, i64)> {
+/// none fits, as many rows and columns as have the picture's proportions.
+fn grid(tokens: i64, grids: &[(i64, i64)], (rows, columns): (i64, i64)) -> Option<(i64, i64)> {
     let left = |&(height, width): &(i64, i64)| tokens - height * width;
     let fits = |size: &&(i64, i64)| {
         (0..=LONGEST_PREFIX).contains(&left(size)) && left(size) < size.0 * size.1
@@ -365,9 +370,6 @@ fn grid(tokens: i64, grids: &[(i64, i64)], picture: &[i64]) -> Option<(i64, i64)
         .filter(fits)
         .min_by_key(|size| left(size));
     known.copied().or_else(|| {
-        let &[.., rows, columns] = picture else {
-            return None;
-        };
         (0..=LONGEST_PREFIX.min(tokens / 2)).find_map(|prefix| {
             let places = tokens - prefix;
             let height = (1..=places)

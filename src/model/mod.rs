@@ -52,6 +52,8 @@ pub struct Model {
     pub input: String,
     /// Channels of the picture input: 1 or 3.
     pub channels: usize,
+    /// Whether the picture input is `[N, H, W, C]` instead of `[N, C, H, W]`.
+    pub channels_last: bool,
     /// How many pictures the model takes at a time; `None` where that is open.
     pub batch: Option<usize>,
     /// Name of the score tensor, before any softmax or sigmoid; shape `[N, classes]`.
@@ -101,7 +103,7 @@ impl Model {
         let facts = facts::infer(&proto, &limits)?;
         let graph = graph_of(&proto)?;
         let outputs = outputs::find(graph, &facts, given.as_ref())?;
-        let layers = layers::list(graph, &facts, &input.name, &outputs.scores);
+        let layers = layers::list(graph, &facts, &input, &outputs.scores);
         let recommended = layers
             .iter()
             .find(|layer| layer.recommended)
@@ -136,6 +138,7 @@ impl Model {
             guessed,
             sha256: sha256_hex(bytes),
             channels: input.channels,
+            channels_last: input.channels_last,
             batch: input.batch,
             input: input.name,
             scores: outputs.scores,
