@@ -1,10 +1,12 @@
 //! The engine that runs everywhere: tract, on the CPU, natively and in WebAssembly.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tract_onnx::pb::{
-    ModelProto, TensorShapeProto, TypeProto, tensor_proto::DataType, tensor_shape_proto::Dimension,
-    tensor_shape_proto::dimension, type_proto,
+    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
+    tensor_proto::DataType, tensor_shape_proto::Dimension, tensor_shape_proto::dimension,
+    type_proto,
 };
 use tract_onnx::prelude::*;
 
@@ -14,6 +16,9 @@ use crate::model::half;
 
 /// Version of tract, as pinned in `Cargo.toml`.
 const VERSION: &str = "0.23.9";
+
+/// Bytes of the largest constant that tract prepares in advance for several readers.
+const LARGEST_SHARED: usize = 4 << 20;
 
 /// tract-onnx on one CPU thread.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +41,9 @@ impl Engine for Tract {
         inputs: &[Spec],
     ) -> Result<Box<dyn Session>, EngineError> {
         half::widen_half_initializers(&mut proto);
+        if let Some(graph) = &mut proto.graph {
+            unshare_large_constants(graph);
+        }
         fix_inputs(&mut proto, inputs)?;
         let declared = proto.graph.iter().flat_map(|graph| &graph.input);
         let names = declared.map(|input| input.name.clone()).collect();
@@ -117,6 +125,61 @@ fn fix_inputs(proto: &mut ModelProto, specs: &[Spec]) -> Result<(), EngineError>
         });
     }
     Ok(())
+}
+
+/// Gives every reader of a large constant its own, as long as the constants do not grow to more than twice their size.
+///
+/// tract 0.23.9 prepares a constant of more than 4 MiB in advance (turns a kernel around, packs it for its products) only where
+/// nothing else reads it. The forward and the backward pass share their weights: each would be packed anew in every run.
+fn unshare_large_constants(graph: &mut GraphProto) {
+    let size = |tensor: &TensorProto| tensor.raw_data.len() + 4 * tensor.float_data.len();
+    let mut allowance: usize = graph.initializer.iter().map(size).sum();
+    let large: HashMap<String, usize> = graph
+        .initializer
+        .iter()
+        .enumerate()
+        .filter(|(_, tensor)| size(tensor) > LARGEST_SHARED)
+        .map(|(index, tensor)| (tensor.name.clone(), index))
+        .collect();
+    let mut read = HashSet::new();
+    let mut reshapes = Vec::new();
+    for node in &mut graph.node {
+        for input in &mut node.input {
+            let Some(&index) = large.get(input) else {
+                continue;
+            };
+            if read.insert(input.clone()) {
+                continue;
+            }
+            let mut copy = graph.initializer[index].clone();
+            if size(&copy) > allowance {
+                break;
+            }
+            allowance -= size(&copy);
+            let [flat, shape, own] =
+                ["flat", "shape", "own"].map(|part| format!("unshared/{part}/{}", reshapes.len()));
+            let raw_data = copy.dims.iter().flat_map(|d| d.to_le_bytes()).collect();
+            graph.initializer.push(TensorProto {
+                name: shape.clone(),
+                dims: vec![copy.dims.len() as i64],
+                data_type: DataType::Int64 as i32,
+                raw_data,
+                ..TensorProto::default()
+            });
+            copy.dims = vec![copy.dims.iter().product()];
+            copy.name.clone_from(&flat);
+            graph.initializer.push(copy);
+            input.clone_from(&own);
+            reshapes.push(NodeProto {
+                name: own.clone(),
+                op_type: "Reshape".into(),
+                input: vec![flat, shape],
+                output: vec![own],
+                ..NodeProto::default()
+            });
+        }
+    }
+    graph.node.splice(0..0, reshapes);
 }
 
 fn into_tract(value: &Value) -> TValue {

@@ -11,6 +11,7 @@
 mod error;
 mod forward;
 mod names;
+mod nest;
 mod opset;
 mod rules;
 mod split;
@@ -68,6 +69,7 @@ pub fn differentiate(
     let mut forward = forward::pruned(source, &kept_outputs);
     forward::fold(&mut forward, &model.facts, &kept_outputs);
     let mut forward = forward::pruned(&forward, &kept_outputs);
+    nest::nest_concats(&mut forward);
 
     let (mut tape, cotangents) = backward(model, &forward, &sought)?;
     forward::add_outputs(&mut forward, &tape.extra_outputs);

@@ -1,17 +1,20 @@
 //! The tape that rules write backward nodes to, and the call that a rule answers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
     AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
 };
 
 use super::GradientError;
-use crate::model::facts::{Dim, Facts};
+use crate::model::facts::{Dim, Fact, Facts};
 use crate::model::onnx::node_name;
 
 /// Prefix of every name that the tape makes.
 const PREFIX: &str = "backward/";
+
+/// Operators with infinite values at finite inputs.
+const POLES: &[&str] = &["Div", "Pow", "Reciprocal"];
 
 /// Backward nodes and their constants, in the order in which they run.
 ///
@@ -26,6 +29,10 @@ pub struct Tape<'g> {
     /// Outputs to add to forward nodes: (name of the node's first output, position of the new output, its name).
     pub extra_outputs: Vec<(String, usize, String)>,
     constants: HashMap<(i32, Vec<i64>, Vec<u8>), String>,
+    /// Which of its tensors hang on constants alone.
+    fixed: HashSet<String>,
+    /// Which of its tensors may hold infinities for finite pictures.
+    unbounded: HashSet<String>,
 }
 
 impl<'g> Tape<'g> {
@@ -37,6 +44,8 @@ impl<'g> Tape<'g> {
             initializers: Vec::new(),
             extra_outputs: Vec::new(),
             constants: HashMap::new(),
+            fixed: HashSet::new(),
+            unbounded: HashSet::new(),
         }
     }
 
@@ -60,6 +69,14 @@ impl<'g> Tape<'g> {
         attributes: Vec<AttributeProto>,
     ) -> String {
         let output = self.fresh(operator);
+        if inputs.iter().all(|name| self.is_fixed(name)) {
+            self.fixed.insert(output.clone());
+        } else if POLES.contains(&operator)
+            && !inputs.get(1).is_some_and(|name| self.is_fixed(name))
+            || inputs.iter().any(|&name| self.unbounded.contains(name))
+        {
+            self.unbounded.insert(output.clone());
+        }
         self.nodes.push(NodeProto {
             name: output.clone(),
             op_type: operator.to_owned(),
@@ -69,6 +86,17 @@ impl<'g> Tape<'g> {
             ..NodeProto::default()
         });
         output
+    }
+
+    /// Whether a tensor is known to be constant.
+    fn is_fixed(&self, tensor: &str) -> bool {
+        let small_constant = |fact: &Fact| fact.values.is_some();
+        self.fixed.contains(tensor) || self.facts.get(tensor).is_some_and(small_constant)
+    }
+
+    /// Whether a cotangent may be infinite, as behind a square root of zero: then zero times it is not zero.
+    pub fn may_be_infinite(&self, cotangent: &str) -> bool {
+        self.unbounded.contains(cotangent)
     }
 
     /// Adds a node without attributes.
@@ -106,6 +134,7 @@ impl<'g> Tape<'g> {
             ..TensorProto::default()
         });
         self.constants.insert(key, name.clone());
+        self.fixed.insert(name.clone());
         name
     }
 
@@ -251,6 +280,12 @@ impl<'g> Tape<'g> {
     pub fn constant_ints(&self, tensor: &str) -> Option<Vec<i64>> {
         let values = self.facts.get(tensor)?.values.as_ref()?;
         Some(values.iter().map(|&value| value as i64).collect())
+    }
+
+    /// The values of a small constant.
+    pub fn constant_floats(&self, tensor: &str) -> Option<Vec<f32>> {
+        let values = self.facts.get(tensor)?.values.as_ref()?;
+        Some(values.iter().map(|&value| value as f32).collect())
     }
 
     /// `cotangent`, which has as many elements as the forward tensor `like`, in that tensor's shape.
@@ -441,6 +476,11 @@ impl Call<'_> {
     pub fn float(&self, name: &str, default: f32) -> f32 {
         self.attribute(name)
             .map_or(default, |attribute| attribute.f)
+    }
+
+    /// A float attribute without a default.
+    pub fn optional_float(&self, name: &str) -> Option<f32> {
+        self.attribute(name).map(|attribute| attribute.f)
     }
 
     /// A list of integers.

@@ -3,7 +3,8 @@
 //! At a kink the derivative is zero on the flat side, as PyTorch has it for `relu`, `relu6` and `hardtanh`.
 
 use super::Rule;
-use crate::gradient::tape::{Call, Cotangents, Tape};
+use super::mask::{step, where_between, where_positive};
+use crate::gradient::tape::{Call, Cotangents, Tape, float};
 
 pub(super) const RULES: &[(&str, Rule)] = &[
     ("Celu", celu),
@@ -30,18 +31,9 @@ fn above(tape: &mut Tape<'_>, a: &str, value: f32) -> String {
     tape.op("Greater", &[a, &value])
 }
 
-/// The cotangent where `input` lies strictly between two bounds.
-fn between(tape: &mut Tape<'_>, tensor: &str, low: f32, high: f32, cotangent: &str) -> String {
-    let (low, high) = (tape.scalar(low), tape.scalar(high));
-    let over = tape.op("Greater", &[tensor, &low]);
-    let under = tape.op("Less", &[tensor, &high]);
-    let inside = tape.op("And", &[&over, &under]);
-    tape.masked(&inside, cotangent)
-}
-
 fn relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let active = above(tape, call.output(), 0.0);
-    Ok(vec![(0, tape.masked(&active, call.cotangent()?))])
+    let dx = where_positive(tape, call.output(), call.cotangent()?);
+    Ok(vec![(0, dx)])
 }
 
 fn thresholded_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
@@ -50,39 +42,32 @@ fn thresholded_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
 }
 
 /// The bounds are inputs since opset 11, attributes before; read off the output, which lies on a bound where the input passed it.
-///
-/// One mask for both bounds: half the time, and half of what the forward pass hands to the backward one.
 fn clip(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let mut inside: Option<String> = None;
-    for (position, attribute, comparison) in [(1, "min", "Greater"), (2, "max", "Less")] {
-        if call.wants(position) {
+    let (y, dy) = (call.output(), call.cotangent()?);
+    let (mut numbers, mut tensors) = ([None, None], [None, None]);
+    for (index, attribute) in ["min", "max"].into_iter().enumerate() {
+        if call.wants(index + 1) {
             return Err(call.form("bounds that depend on the picture"));
         }
-        let given = call.node.input.get(position);
-        let bound = match given.filter(|name| !name.is_empty()) {
-            Some(name) => name.clone(),
-            None => {
-                let value = call.float(attribute, f32::NAN);
-                if value.is_nan() {
-                    continue;
-                }
-                tape.scalar(value)
-            }
-        };
-        let within = tape.op(comparison, &[call.output(), &bound]);
-        inside = Some(match inside {
-            Some(other) => tape.op("And", &[&other, &within]),
-            None => within,
-        });
+        let given = call.node.input.get(index + 1);
+        match given.filter(|name| !name.is_empty()) {
+            Some(name) => match tape.constant_floats(name).as_deref() {
+                Some([value]) => numbers[index] = Some(*value),
+                _ => tensors[index] = Some(name),
+            },
+            None => numbers[index] = call.optional_float(attribute),
+        }
     }
-    let dy = call.cotangent()?;
-    Ok(vec![(
-        0,
-        match inside {
-            Some(inside) => tape.masked(&inside, dy),
-            None => dy.to_owned(),
-        },
-    )])
+    // A bound that nothing reaches is none; their product with a small number must not overflow.
+    let numbers = numbers.map(|bound| bound.filter(|value| value.abs() < 1e15));
+    let mut dx = where_between(tape, y, numbers[0], numbers[1], dy);
+    for (bound, comparison) in tensors.into_iter().zip(["Greater", "Less"]) {
+        if let Some(bound) = bound {
+            let within = tape.op(comparison, &[y, bound]);
+            dx = tape.masked(&within, &dx);
+        }
+    }
+    Ok(vec![(0, dx)])
 }
 
 /// `slope` times the cotangent where the input is not positive.
@@ -96,7 +81,12 @@ fn leaky(tape: &mut Tape<'_>, call: &Call<'_>, slope: &str) -> Cotangents {
 }
 
 fn leaky_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let slope = tape.scalar(call.float("alpha", 0.01));
+    let alpha = call.float("alpha", 0.01);
+    if (0.0..=1.0).contains(&alpha) {
+        let slope = step(tape, call.input(0)?, alpha);
+        return Ok(vec![(0, tape.mul(&slope, call.cotangent()?))]);
+    }
+    let slope = tape.scalar(alpha);
     leaky(tape, call, &slope)
 }
 
@@ -171,20 +161,23 @@ fn tanh_slope(tape: &mut Tape<'_>, t: &str) -> String {
 /// `alpha` where the result lies between 0 and 1.
 fn hard_sigmoid(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let scaled = tape.scale(call.cotangent()?, call.float("alpha", 0.2));
-    Ok(vec![(0, between(tape, call.output(), 0.0, 1.0, &scaled))])
+    let dx = where_between(tape, call.output(), Some(0.0), Some(1.0), &scaled);
+    Ok(vec![(0, dx)])
 }
 
-/// `x clamp(x/6 + 1/2, 0, 1)`: 0 below -3, 1 above 3, `x/3 + 1/2` between.
+/// With `h(x) = clamp(x/6 + 1/2, 0, 1)` it is `x h(x)`, and its derivative `h(x) + x/6` where `x^2 < 9`, `h(x)` elsewhere.
 fn hard_swish(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let (x, dy) = (call.input(0)?, call.cotangent()?);
-    let third = tape.scale(x, 1.0 / 3.0);
-    let half = tape.scalar(0.5);
-    let slope = tape.op("Add", &[&third, &half]);
-    let middle = tape.mul(dy, &slope);
-    let middle = between(tape, x, -3.0, 3.0, &middle);
-    let three = tape.scalar(3.0);
-    let linear = tape.op("GreaterOrEqual", &[x, &three]);
-    Ok(vec![(0, tape.op("Where", &[&linear, dy, &middle]))])
+    let sixth = 1.0 / 6.0;
+    let gate = tape.node("HardSigmoid", &[x], vec![float("alpha", sixth)]);
+    let nine = tape.scalar(9.0);
+    let square = tape.mul(x, x);
+    let room = tape.op("Sub", &[&nine, &square]);
+    let inside = step(tape, &room, 0.0);
+    let slope = tape.scale(&inside, sixth);
+    let slope = tape.mul(&slope, x);
+    let slope = tape.op("Add", &[&slope, &gate]);
+    Ok(vec![(0, tape.mul(&slope, dy))])
 }
 
 /// `sigmoid(x)`

@@ -6,6 +6,9 @@ use crate::model::facts::Dim;
 
 pub(super) const RULES: &[(&str, Rule)] = &[("Concat", concat), ("Split", split)];
 
+/// The most positions that are written out for a `Gather`.
+const LONGEST_GATHER: i64 = 1 << 12;
+
 /// Each input gets its part of the cotangent.
 fn concat(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let axis = call.axis(1, tape.shape(call.output())?.len())?;
@@ -17,17 +20,26 @@ fn concat(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
         let size = tape.shape(name)?.get(axis).and_then(Dim::known);
         let size = size.ok_or_else(|| tape.open_shape(name))?;
         if call.wants(position) {
-            let part = tape.slice(
-                dy,
-                &[start],
-                &[i64::saturating_add(start, size)],
-                &[axis as i64],
-            );
+            let part = part(tape, dy, start, size, axis as i64);
             results.push((position, part));
         }
         start = i64::saturating_add(start, size);
     }
     Ok(results)
+}
+
+/// `size` entries of axis `axis`, from `start` on.
+///
+/// tract 0.23.9 moves a `Slice` up through the arithmetic to the convolution before it, which then runs in many small pieces. A
+/// `Gather` stays where it is, and of channels it copies whole planes.
+fn part(tape: &mut Tape<'_>, tensor: &str, start: i64, size: i64, axis: i64) -> String {
+    let end = start.saturating_add(size);
+    if axis != 1 || size > LONGEST_GATHER {
+        return tape.slice(tensor, &[start], &[end], &[axis]);
+    }
+    let entries: Vec<i64> = (start..end).collect();
+    let entries = tape.ints(&entries);
+    tape.node("Gather", &[tensor, &entries], vec![int("axis", axis)])
 }
 
 /// The parts joined again, zeros where a part does not reach the scores.

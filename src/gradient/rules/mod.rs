@@ -11,6 +11,7 @@ mod elementwise;
 mod index;
 mod join;
 mod linear;
+mod mask;
 mod norm;
 mod pool;
 mod reduce;
