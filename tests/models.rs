@@ -13,14 +13,14 @@ use std::fs;
 use std::sync::Arc;
 
 use gradlens::engine::Tract;
-use gradlens::explain::Explainer;
+use gradlens::explain::{Explainer, Question, Target, method};
 use gradlens::model::{Limits, Manifest, Model, ModelError, Squash, onnx};
 use proptest::prelude::*;
 use tract_onnx::pb::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
-    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
-    tensor_proto::DataType, tensor_shape_proto::Dimension, tensor_shape_proto::dimension,
-    type_proto,
+    StringStringEntryProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto::Dimension,
+    tensor_shape_proto::dimension, type_proto,
 };
 
 const SHIPPED: &[u8] = include_bytes!("../models/covid-xray/model.onnx");
@@ -380,6 +380,86 @@ fn every_form_of_file_scores_as_in_onnx_runtime() {
             "{name}: {found:?}, not {expected:?}"
         );
     }
+}
+
+#[test]
+fn one_score_stands_between_two_classes() {
+    let open = || {
+        changed(|graph| {
+            graph.initializer[1] = floats("m", &[4, 1]);
+            graph.output = vec![value("y", DataType::Float, &[1, 1])];
+        })
+    };
+    let model = open().unwrap();
+    let names: Vec<&str> = model
+        .manifest
+        .labels
+        .iter()
+        .map(|label| label.name.as_str())
+        .collect();
+    assert_eq!(names, ["negative", "positive"]);
+    let explainer = Explainer::new(Arc::new(Tract), Arc::new(model), None).unwrap();
+    let seen = explainer
+        .observe(&ndarray::Array4::ones((1, 3, 8, 8)))
+        .unwrap();
+    assert_eq!(seen.logits[0], -seen.logits[1]);
+    assert!((seen.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    let seed = |class: usize| {
+        let row = [[-1.0, 1.0][class]];
+        explainer.gradient(&seen, ndarray::arr2(&[row])).unwrap()
+    };
+    assert_eq!(seed(0), -seed(1));
+    let map = |class| {
+        let question = Question {
+            class,
+            contrast: None,
+            target: Target::Logit,
+        };
+        explainer
+            .explain(&seen, &question, method("grad-cam").unwrap())
+            .unwrap()
+    };
+    assert_ne!(map(0).values, map(1).values);
+}
+
+#[test]
+fn a_guess_says_what_it_rests_on() {
+    let mut proto = sound();
+    let graph = proto.graph.as_mut().unwrap();
+    graph.initializer.push(TensorProto {
+        float_data: vec![127.5],
+        dims: vec![],
+        ..floats("half", &[1])
+    });
+    graph.node.insert(0, node("Sub", &["x", "half"], "s"));
+    graph.node.insert(1, node("Div", &["s", "half"], "d"));
+    graph.node[2].input[0] = "d".into();
+    let names = "{0: 'cat', 1: 'dog', 2: \"cow\"}";
+    let entry = StringStringEntryProto {
+        key: "names".into(),
+        value: names.into(),
+    };
+    proto.metadata_props.push(entry);
+    let mut model = Model::open(&onnx::write(&proto), None, "guess").unwrap();
+    assert_eq!(model.manifest.preprocessing.std, [1.0 / 255.0]);
+    assert_eq!(model.manifest.labels[2].name, "cow");
+    let reasons = model.reasons.join(" ");
+    assert!(
+        reasons.contains("0 to 255") && reasons.contains("'names'"),
+        "{reasons}"
+    );
+
+    let mut manifest = model.manifest.clone();
+    manifest.squash = Some(Squash::Sigmoid);
+    manifest.labels.clear();
+    assert!(model.adopt(manifest.clone()).unwrap());
+    assert_eq!((model.squash, model.guessed), (Squash::Sigmoid, false));
+    assert_eq!(model.manifest.labels[1].name, "class 1");
+    manifest.labels = gradlens::model::labels::parse("a\nb").unwrap();
+    let error = model.adopt(manifest.clone()).unwrap_err().to_string();
+    assert!(error.contains("2 labels"), "{error}");
+    manifest.input.width = 16;
+    assert!(!model.adopt(manifest).unwrap());
 }
 
 #[test]

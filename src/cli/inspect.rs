@@ -20,6 +20,7 @@ pub fn run(arguments: &args::Inspect) -> Outcome {
             "name": manifest.name,
             "sha256": model.sha256,
             "guessed": model.guessed,
+            "reasons": model.reasons,
             "input": manifest.input,
             "preprocessing": manifest.preprocessing,
             "labels": manifest.labels,
@@ -38,15 +39,13 @@ pub fn run(arguments: &args::Inspect) -> Outcome {
     say(&format!("model     {} ({})", manifest.name, manifest.id));
     say(&format!("sha256    {}", model.sha256));
     let input = &manifest.input;
-    let guessed = if model.guessed {
-        "; no manifest, so the preprocessing is a guess"
-    } else {
-        ""
-    };
     say(&format!(
-        "input     {} {} x {}, {:?}{guessed}",
+        "input     {} {} x {}, {:?}",
         input.name, input.width, input.height, input.channels
     ));
+    for reason in &model.reasons {
+        say(&format!("guessed   {reason}"));
+    }
     let labels: Vec<&str> = manifest
         .labels
         .iter()
@@ -66,7 +65,8 @@ pub fn run(arguments: &args::Inspect) -> Outcome {
     let probabilities = model
         .probabilities
         .as_deref()
-        .unwrap_or("none in the model; a softmax is assumed");
+        .map(str::to_owned)
+        .unwrap_or_else(|| format!("none in the model; a {} is assumed", model.squash.name()));
     say(&format!(
         "scores    {} (probabilities: {probabilities})",
         model.scores

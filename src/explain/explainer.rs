@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use ndarray::{Array3, Array4, ArrayD, Axis, Ix3, Ix4};
+use ndarray::{Array3, Array4, ArrayD, Axis, Ix3, Ix4, array};
 use tract_onnx::pb::ModelProto;
 
 use super::{ExplainError, HeatMap, Method, Question};
@@ -33,7 +33,7 @@ pub struct Explainer {
 /// What a model made of one picture.
 #[derive(Debug, Clone)]
 pub struct Observation {
-    /// One score a class, before the softmax.
+    /// One score a class, before the softmax. Where one score stands between two classes, its negative and itself.
     pub logits: Vec<f32>,
     /// One probability a class.
     pub probabilities: Vec<f32>,
@@ -147,6 +147,13 @@ impl Explainer {
             Some(array) => self.one_a_class(PROBABILITIES, array)?,
             None => squashed(&logits, self.model.squash),
         };
+        let (logits, probabilities) = match self.model.is_two_sided() {
+            true => (
+                vec![-logits[0], logits[0]],
+                vec![1.0 - probabilities[0], probabilities[0]],
+            ),
+            false => (logits, probabilities),
+        };
         let name = gradient::activation_name(&self.layer);
         let activations = find(&name).and_then(Value::into_f32).unwrap_or_default();
         let activations = one_map(&name, activations)?;
@@ -197,7 +204,11 @@ impl Explainer {
         question: &Question,
         method: &dyn Method,
     ) -> Result<HeatMap, ExplainError> {
-        let seed = question.seed(&observation.probabilities, self.model.squash)?;
+        let mut seed = question.seed(&observation.probabilities, self.model.squash)?;
+        if self.model.is_two_sided() {
+            // Both classes are read from one score; what speaks for the first speaks against the second.
+            seed = seed.dot(&array![[-1.0], [1.0]]);
+        }
         let gradients = self.gradient(observation, seed)?;
         let values = method.map(observation.activations.view(), gradients.view());
         let min = values.iter().copied().fold(f32::INFINITY, f32::min);

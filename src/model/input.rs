@@ -27,6 +27,8 @@ pub struct PictureInput {
     pub channels_last: bool,
     /// How many pictures the model takes at a time; `None` where that is open.
     pub batch: Option<usize>,
+    /// Whether the model leaves rows or columns open.
+    pub open_size: bool,
 }
 
 /// Finds the picture input: the one that the manifest names, else the only float input of rank 4 with 1 or 3
@@ -141,6 +143,7 @@ fn as_picture(input: &ValueInfoProto, manifest: Option<&Manifest>) -> Option<Pic
         width: meet(width, said.map(|input| input.width), USUAL_SIDE)?,
         channels_last,
         batch: batch.and_then(|batch| usize::try_from(batch).ok()),
+        open_size: height.is_none() || width.is_none(),
     })
 }
 

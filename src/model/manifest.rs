@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelError;
+use super::{ModelError, Squash};
 use crate::image::{Channels, Preprocessing};
 
 /// The schema that [`Manifest`] is written in.
@@ -30,7 +30,9 @@ pub struct Manifest {
     /// Version of the weights.
     #[serde(default)]
     pub version: String,
-    /// One label a class, in the order of the scores.
+    /// One label a class, in the order of the scores; numbered where there are none. A single score may have two: what it speaks
+    /// against, and what it speaks for.
+    #[serde(default)]
     pub labels: Vec<Label>,
     /// The picture input.
     pub input: Input,
@@ -42,6 +44,9 @@ pub struct Manifest {
     /// Name of the probability tensor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probabilities: Option<String>,
+    /// How scores become probabilities, where the model itself does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub squash: Option<Squash>,
     /// The layer to explain by default. Found by rule where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,

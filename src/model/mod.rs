@@ -3,9 +3,11 @@
 mod error;
 pub mod external;
 pub mod facts;
+mod guess;
 pub(crate) mod half;
 mod inline;
 mod input;
+pub mod labels;
 pub(crate) mod layers;
 pub(crate) mod layout;
 mod manifest;
@@ -23,11 +25,10 @@ pub use layers::Layer;
 pub use layout::Layout;
 pub use manifest::{DEFAULT_NOTICE, Input, Label, Manifest, SCHEMA, STAMP};
 pub use onnx::Limits;
-pub use outputs::Squash;
+pub use outputs::{Candidate, Squash};
 
-use crate::image::{Channels, Preprocessing};
 use facts::Facts;
-use input::PictureInput;
+use outputs::Outputs;
 
 /// A classifier: its graph, and how to feed and read it.
 ///
@@ -46,6 +47,10 @@ pub struct Model {
     pub manifest: Manifest,
     /// Whether the manifest was guessed from the graph.
     pub guessed: bool,
+    /// What the guess rests on, a sentence each; empty where the manifest was given.
+    pub reasons: Vec<String>,
+    /// Whether the model leaves the size of its input open, so that a manifest may choose it.
+    pub open_size: bool,
     /// sha256 of the file, lower-case hexadecimal.
     pub sha256: String,
     /// Name of the picture input.
@@ -62,7 +67,9 @@ pub struct Model {
     pub probabilities: Option<String>,
     /// How scores become probabilities.
     pub squash: Squash,
-    /// Number of classes.
+    /// The function that the model itself ends in, where it ends in one.
+    pub own_squash: Option<Squash>,
+    /// Number of scores.
     pub classes: usize,
     /// The layer explained by default.
     pub layer: String,
@@ -102,40 +109,25 @@ impl Model {
         inline::conditions(&mut proto, &limits)?;
         let facts = facts::infer(&proto, &limits)?;
         let graph = graph_of(&proto)?;
-        let outputs = outputs::find(graph, &facts, given.as_ref())?;
+        let mut outputs = outputs::find(graph, &facts, given.as_ref())?;
+        onnx::within(
+            "the number of classes",
+            outputs.classes as u64,
+            limits.classes,
+        )?;
+        outputs.squash_by(given.as_ref().and_then(|manifest| manifest.squash))?;
         let layers = layers::list(graph, &facts, &input, &outputs.scores);
-        let recommended = layers
-            .iter()
-            .find(|layer| layer.recommended)
-            .ok_or(ModelError::NoLayer)?;
-        let layer = match given.as_ref().and_then(|manifest| manifest.layer.as_ref()) {
-            Some(name) if layers.iter().any(|layer| layer.name == *name) => name.clone(),
-            Some(name) => {
-                return Err(ModelError::Manifest(format!(
-                    "its layer '{name}' is not in the model; '{}' would be",
-                    recommended.name
-                )));
-            }
-            None => recommended.name.clone(),
-        };
         let guessed = given.is_none();
-        let manifest = match given {
-            Some(manifest) => manifest,
-            None => guess(id, &input, outputs.classes),
+        let (mut manifest, reasons) = match given {
+            Some(manifest) => (manifest, Vec::new()),
+            None => guess::manifest(id, &proto, graph, &facts, &input, &outputs),
         };
-        if manifest.labels.len() != outputs.classes {
-            return Err(ModelError::Manifest(format!(
-                "it names {} labels, but the model's scores '{}' have {} classes",
-                manifest.labels.len(),
-                outputs.scores,
-                outputs.classes
-            )));
-        }
-        let preprocessing = manifest.preprocessing.check(input.channels);
-        preprocessing.map_err(|error| ModelError::Manifest(error.to_string()))?;
+        let layer = fit(&mut manifest, &outputs, input.channels, &layers)?;
         Ok(Model {
             manifest,
             guessed,
+            reasons,
+            open_size: input.open_size,
             sha256: sha256_hex(bytes),
             channels: input.channels,
             channels_last: input.channels_last,
@@ -144,12 +136,61 @@ impl Model {
             scores: outputs.scores,
             probabilities: outputs.probabilities,
             squash: outputs.squash,
+            own_squash: outputs.own_squash,
             classes: outputs.classes,
             layer,
             layers,
             proto,
             facts,
         })
+    }
+
+    /// Takes another manifest, where that changes only how the graph is fed and read: labels, preprocessing, the function behind
+    /// the scores, the default layer. Returns whether it does; if not, the model must be opened again with it.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] where it does not fit the model, which then stays as it was.
+    pub fn adopt(&mut self, mut manifest: Manifest) -> Result<bool, ModelError> {
+        let graph_of = |manifest: &Manifest| {
+            let Input {
+                name,
+                width,
+                height,
+                channels,
+            } = manifest.input.clone();
+            let outputs = (manifest.scores.clone(), manifest.probabilities.clone());
+            (name, width, height, channels.count(), outputs)
+        };
+        if graph_of(&manifest) != graph_of(&self.manifest) {
+            return Ok(false);
+        }
+        let mut outputs = Outputs {
+            scores: self.scores.clone(),
+            probabilities: self.probabilities.clone(),
+            squash: self.squash,
+            own_squash: self.own_squash,
+            classes: self.classes,
+        };
+        outputs.squash_by(manifest.squash)?;
+        self.layer = fit(&mut manifest, &outputs, self.channels, &self.layers)?;
+        self.squash = outputs.squash;
+        self.manifest = manifest;
+        self.guessed = false;
+        self.reasons.clear();
+        Ok(true)
+    }
+
+    /// Whether the model's one score stands between two labels: the first where it is below 0, the second above.
+    #[must_use]
+    pub fn is_two_sided(&self) -> bool {
+        self.classes == 1 && self.manifest.labels.len() == 2
+    }
+
+    /// The tensors that could hold the scores.
+    #[must_use]
+    pub fn score_candidates(&self) -> Vec<Candidate> {
+        let graph = self.proto.graph.as_ref();
+        graph.map_or(Vec::new(), |graph| outputs::candidates(graph, &self.facts))
     }
 
     /// The layer named `name`.
@@ -205,40 +246,38 @@ fn graph_of(proto: &ModelProto) -> Result<&GraphProto, ModelError> {
         .ok_or_else(|| ModelError::NotOnnx("it holds no graph".into()))
 }
 
-/// A manifest for a model that brings none: ImageNet's usual preprocessing, numbered classes.
-fn guess(id: &str, input: &PictureInput, classes: usize) -> Manifest {
-    let grey = input.channels == 1;
-    let imagenet = Preprocessing::imagenet();
-    Manifest {
-        schema: SCHEMA.into(),
-        id: id.into(),
-        name: id.into(),
-        version: String::new(),
-        labels: (0..classes)
-            .map(|index| Label {
-                id: index.to_string(),
-                name: format!("class {index}"),
-            })
-            .collect(),
-        input: Input {
-            name: input.name.clone(),
-            width: input.width,
-            height: input.height,
-            channels: if grey { Channels::Grey } else { Channels::Rgb },
-        },
-        preprocessing: match grey {
-            true => Preprocessing {
-                grey,
-                mean: vec![0.5],
-                std: vec![0.5],
-                ..imagenet
-            },
-            false => imagenet,
-        },
-        scores: None,
-        probabilities: None,
-        layer: None,
-        notice: DEFAULT_NOTICE.into(),
-        sources: String::new(),
+/// Checks a manifest against the model, fills in labels that it leaves out, and returns the layer to explain by default.
+fn fit(
+    manifest: &mut Manifest,
+    outputs: &Outputs,
+    channels: usize,
+    layers: &[Layer],
+) -> Result<String, ModelError> {
+    let recommended = layers.iter().find(|layer| layer.recommended);
+    let recommended = recommended.ok_or(ModelError::NoLayer)?;
+    let layer = match manifest.layer.as_ref() {
+        Some(name) if layers.iter().any(|layer| layer.name == *name) => name.clone(),
+        Some(name) => {
+            return Err(ModelError::Manifest(format!(
+                "its layer '{name}' is not in the model; '{}' would be",
+                recommended.name
+            )));
+        }
+        None => recommended.name.clone(),
+    };
+    if manifest.labels.is_empty() {
+        manifest.labels = guess::unnamed(outputs);
     }
+    let two_sided = outputs.is_two_sided() && manifest.labels.len() == 2;
+    if manifest.labels.len() != outputs.classes && !two_sided {
+        return Err(ModelError::Manifest(format!(
+            "it names {} labels, but the model's scores '{}' have {} classes",
+            manifest.labels.len(),
+            outputs.scores,
+            outputs.classes
+        )));
+    }
+    let preprocessing = manifest.preprocessing.check(channels);
+    preprocessing.map_err(|error| ModelError::Manifest(error.to_string()))?;
+    Ok(layer)
 }

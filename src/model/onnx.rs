@@ -25,6 +25,8 @@ pub struct Limits {
     pub nodes: u64,
     /// Initializers of the graph.
     pub initializers: u64,
+    /// Classes of the answer.
+    pub classes: u64,
     /// Dimensions of one tensor.
     pub rank: u64,
     /// Elements of one tensor, stored or computed.
@@ -38,6 +40,7 @@ impl Default for Limits {
             external_bytes: 1 << 32,
             nodes: 5_000,
             initializers: 20_000,
+            classes: 200_000,
             rank: 8,
             elements: 1 << 28,
         }

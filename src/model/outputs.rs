@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
 use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::facts::{Fact, Facts};
@@ -10,7 +11,8 @@ use super::onnx::node_name;
 use super::{Manifest, ModelError};
 
 /// The function that turns scores into probabilities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Squash {
     /// One of several classes.
     Softmax,
@@ -24,7 +26,45 @@ pub struct Outputs {
     pub scores: String,
     pub probabilities: Option<String>,
     pub squash: Squash,
+    /// The function that the model itself ends in.
+    pub own_squash: Option<Squash>,
     pub classes: usize,
+}
+
+impl Outputs {
+    /// Whether one score decides between two classes: what is below 0 and what is above.
+    pub fn is_two_sided(&self) -> bool {
+        self.classes == 1 && self.squash == Squash::Sigmoid
+    }
+
+    /// Takes the manifest's word for the function that the model does not have.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] where the model has another one.
+    pub fn squash_by(&mut self, said: Option<Squash>) -> Result<(), ModelError> {
+        match (said, self.own_squash) {
+            (Some(said), Some(own)) if said != own => Err(ModelError::Manifest(format!(
+                "it says {}, but the model itself ends in a {}",
+                said.name(),
+                own.name()
+            ))),
+            (said, own) => {
+                self.squash = own.or(said).unwrap_or(usual(self.classes));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Squash {
+    /// As a manifest has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Squash::Softmax => "softmax",
+            Squash::Sigmoid => "sigmoid",
+        }
+    }
 }
 
 /// Operators that pass values on unchanged, whatever they do to the shape.
@@ -126,6 +166,7 @@ impl<'g> Search<'g> {
             scores,
             probabilities,
             squash,
+            own_squash: Some(squash),
             classes,
         }))
     }
@@ -169,13 +210,12 @@ impl<'g> Search<'g> {
                     "its probability tensor '{name}' does not depend on its score tensor '{scores}'"
                 )));
             }
-            let squash = self
-                .squashed(name)?
-                .map_or(usual(classes), |found| found.squash);
+            let own_squash = self.squashed(name)?.map(|found| found.squash);
             return Ok(Outputs {
                 scores,
                 probabilities,
-                squash,
+                squash: own_squash.unwrap_or(usual(classes)),
+                own_squash,
                 classes,
             });
         }
@@ -198,6 +238,7 @@ impl<'g> Search<'g> {
             scores,
             probabilities: None,
             squash: usual(classes),
+            own_squash: None,
             classes,
         })
     }
@@ -215,6 +256,7 @@ impl<'g> Search<'g> {
                 scores: name.to_owned(),
                 probabilities: None,
                 squash: usual(classes),
+                own_squash: None,
                 classes,
             }),
             None => {
@@ -228,6 +270,34 @@ impl<'g> Search<'g> {
             }
         }
     }
+}
+
+/// A tensor that could hold the scores.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Candidate {
+    /// The tensor's name.
+    pub name: String,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// What the scores can be read from: every output `[N, classes]`, and what a softmax or sigmoid that makes one was given.
+pub fn candidates(graph: &GraphProto, facts: &Facts) -> Vec<Candidate> {
+    let search = Search {
+        graph,
+        facts,
+        producers: producers(graph),
+    };
+    let mut found: Vec<Candidate> = Vec::new();
+    for output in &graph.output {
+        let before = search.squashed(&output.name).ok().flatten();
+        let name = before.map_or(output.name.clone(), |outputs| outputs.scores);
+        let known = found.iter().any(|candidate| candidate.name == name);
+        if let Some(classes) = search.classes(&name).filter(|_| !known) {
+            found.push(Candidate { name, classes });
+        }
+    }
+    found
 }
 
 /// The function for a model that ends in its scores.
