@@ -42,20 +42,6 @@ pub enum GradientError {
         "a tensor of the model is named so that the gradient graph's own '{0}' cannot be; rename it"
     )]
     NameTaken(String),
-    /// The operator set is older than the gradient graph's, and this operator changed its form in between.
-    #[error(
-        "operator {operator} (node {node}) has the form of opset {opset}; convert the model to opset {needed} or newer"
-    )]
-    Opset {
-        /// The operator's name.
-        operator: String,
-        /// The node's name.
-        node: String,
-        /// The model's opset.
-        opset: i64,
-        /// The first opset with the present form.
-        needed: i64,
-    },
     /// The layer or the model is at fault.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -12,7 +12,6 @@ mod error;
 mod forward;
 mod names;
 mod nest;
-mod opset;
 mod rules;
 mod split;
 pub(crate) mod tape;
@@ -31,7 +30,7 @@ pub use split::{Split, split_at_seed};
 
 use crate::model::facts::{Dim, ElementType};
 use crate::model::layers::{ancestors, descendants};
-use crate::model::onnx::{self, MINIMUM_OPSET};
+use crate::model::onnx;
 use crate::model::{Layer, Layout, Model};
 use names::{SEED_WITHIN, check_names, free_names};
 use tape::{Call, Tape, ints};
@@ -73,7 +72,6 @@ pub fn differentiate(
 
     let (mut tape, cotangents) = backward(model, &forward, &sought)?;
     forward::add_outputs(&mut forward, &tape.extra_outputs);
-    opset::modernise(&mut forward, onnx::opset(&model.proto), &model.facts)?;
 
     let mut outputs = vec![(SCORES.to_owned(), model.scores.clone())];
     if let Some(probabilities) = &model.probabilities {
@@ -120,7 +118,7 @@ pub fn differentiate(
         .collect();
     graph.value_info.clear();
 
-    let mut proto = ModelProto {
+    Ok(ModelProto {
         ir_version: model.proto.ir_version.max(8),
         opset_import: model.proto.opset_import.clone(),
         producer_name: "gradlens".into(),
@@ -132,9 +130,7 @@ pub fn differentiate(
             property("gradlens.layers", &layers_once.join("\n")),
         ],
         ..ModelProto::default()
-    };
-    onnx::raise_opset(&mut proto, MINIMUM_OPSET);
-    Ok(proto)
+    })
 }
 
 /// Every operator with a gradient rule.

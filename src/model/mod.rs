@@ -12,6 +12,7 @@ pub(crate) mod layers;
 pub(crate) mod layout;
 mod manifest;
 pub mod onnx;
+mod opset;
 mod outputs;
 
 use std::fmt::Write as _;
@@ -107,7 +108,7 @@ impl Model {
         let input = input::find(graph_of(&proto)?, given.as_ref())?;
         input::fix_size(&mut proto, &input);
         inline::conditions(&mut proto, &limits)?;
-        let facts = facts::infer(&proto, &limits)?;
+        let facts = opset::modernise(&mut proto, &limits)?;
         let graph = graph_of(&proto)?;
         let mut outputs = outputs::find(graph, &facts, given.as_ref())?;
         onnx::within(

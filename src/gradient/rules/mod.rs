@@ -15,6 +15,7 @@ mod mask;
 mod norm;
 mod pool;
 mod reduce;
+mod resize;
 mod selection;
 mod shape;
 mod slice;
@@ -35,6 +36,7 @@ const FAMILIES: &[&[(&str, Rule)]] = &[
     norm::RULES,
     pool::RULES,
     reduce::RULES,
+    resize::RULES,
     shape::RULES,
     slice::RULES,
 ];

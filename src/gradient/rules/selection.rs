@@ -73,6 +73,15 @@ impl Selection {
         (within && rest.iter().all(Option::is_none)).then_some((place, first..first + length))
     }
 
+    /// How often each element stands in a row, where all stand in their order and equally often.
+    pub fn copies(&self) -> Option<i64> {
+        let copies = self.sources.len().checked_div(self.size)?;
+        let mut places = self.sources.iter().enumerate();
+        let whole = copies > 0 && copies * self.size == self.sources.len();
+        (whole && places.all(|(place, source)| *source == Some(place / copies)))
+            .then_some(copies as i64)
+    }
+
     /// Every element gathers the cotangents of its places, and one zero behind them where it has fewer than the `most`.
     fn by_gather(
         &self,
@@ -141,6 +150,13 @@ impl Matrix {
             columns,
             values: vec![0.0; size],
         })
+    }
+
+    /// Whether the matrix changes nothing.
+    pub fn is_identity(&self) -> bool {
+        let one = |at: usize| (at / self.columns == at % self.columns) as u8 as f32;
+        let mut values = self.values.iter().enumerate();
+        self.rows == self.columns && values.all(|(at, &value)| value == one(at))
     }
 
     /// The tensor whose vectors along `axis` are the matrix times those of `tensor`.

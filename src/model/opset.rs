@@ -1,0 +1,395 @@
+//! One form for every operator, whatever opset a model was written in.
+//!
+//! Between opsets 7 and 17 some operators of image classifiers moved attributes to inputs, changed their names, and the softmax
+//! changed what its axis means; `Pad` can name its axes since 18. All are rewritten as a model is opened, so that nothing
+//! behind it knows more than one form.
+
+use std::collections::HashSet;
+
+use tract_onnx::pb::{
+    AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType,
+    tensor_proto::DataType,
+};
+
+use super::facts::{Dim, Fact, Facts};
+use super::onnx::{self, MINIMUM_OPSET, node_name};
+use super::{Limits, ModelError, facts};
+
+/// Operators whose older form is not converted, with the first opset that has the present one.
+const REFUSED: &[(i64, &[&str])] = &[
+    (5, &["Reshape"]),
+    (
+        7,
+        &[
+            "Add",
+            "BatchNormalization",
+            "Div",
+            "Gemm",
+            "Mul",
+            "Pow",
+            "PRelu",
+            "Sub",
+            "Upsample",
+        ],
+    ),
+];
+
+/// Brings a model to opset [`MINIMUM_OPSET`], or leaves it at its newer one; returns its facts then.
+///
+/// # Errors
+/// [`ModelError::Unsupported`] names the operator whose form cannot be converted; otherwise those of [`facts::infer`].
+pub(super) fn modernise(proto: &mut ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
+    let facts = facts::infer(proto, limits)?;
+    let opset = onnx::opset(proto);
+    let Some(graph) = proto.graph.as_mut() else {
+        return Ok(facts);
+    };
+    let names = graph.node.iter().flat_map(|node| &node.output);
+    let initializers = graph.initializer.iter().map(|tensor| &tensor.name);
+    let read = graph.node.iter().flat_map(|node| &node.input);
+    let mut converter = Converter {
+        opset,
+        facts: &facts,
+        taken: names.chain(initializers).cloned().collect(),
+        read: read.cloned().collect(),
+        constants: Vec::new(),
+        changed: false,
+    };
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    for node in std::mem::take(&mut graph.node) {
+        converter.convert(node, &mut nodes)?;
+    }
+    let Converter {
+        constants, changed, ..
+    } = converter;
+    graph.node = nodes;
+    graph.initializer.extend(constants);
+    onnx::raise_opset(proto, MINIMUM_OPSET);
+    if changed {
+        facts::infer(proto, limits)
+    } else {
+        Ok(facts)
+    }
+}
+
+/// What the conversion of one node may need of the graph around it.
+struct Converter<'a> {
+    opset: i64,
+    facts: &'a Facts,
+    /// Every name that the graph makes.
+    taken: HashSet<String>,
+    /// Every name that a node reads.
+    read: HashSet<String>,
+    constants: Vec<TensorProto>,
+    changed: bool,
+}
+
+impl Converter<'_> {
+    /// Writes `node` in its present form: mostly one node, sometimes several.
+    fn convert(&mut self, mut node: NodeProto, out: &mut Vec<NodeProto>) -> Result<(), ModelError> {
+        let opset = self.opset;
+        let operator = node.op_type.clone();
+        let refused = REFUSED
+            .iter()
+            .find(|(since, operators)| opset < *since && operators.contains(&operator.as_str()));
+        if let Some((since, _)) = refused {
+            return Err(self.refusal(&node, *since));
+        }
+        match operator.as_str() {
+            "Slice" if opset < 10 => {
+                for (position, name) in [(1, "starts"), (2, "ends"), (3, "axes")] {
+                    self.ints_to_input(&mut node, name, position);
+                }
+            }
+            "TopK" if opset < 10 => {
+                if let Some(k) = take(&mut node, "k") {
+                    let raw = k.i.to_le_bytes().to_vec();
+                    self.input(&mut node, "k", 1, DataType::Int64, vec![1], raw);
+                }
+            }
+            "Upsample" => self.upsample(&mut node)?,
+            "Resize" if opset < 11 => self.plain_resize(&mut node)?,
+            "Scatter" if opset < 11 => node.op_type = "ScatterElements".into(),
+            "Clip" if opset < 11 => {
+                for (position, name) in [(1, "min"), (2, "max")] {
+                    self.float_to_input(&mut node, name, position);
+                }
+            }
+            "Pad" if opset < 11 => {
+                self.ints_to_input(&mut node, "pads", 1);
+                self.float_to_input(&mut node, "value", 2);
+            }
+            "Pad" => self.pad_every_axis(&mut node),
+            // At inference the ratio does nothing.
+            "Dropout" if opset < 12 => node.attribute.clear(),
+            "BatchNormalization" if opset < 14 => self.batch_normalization(&mut node)?,
+            "ReduceSum" | "Squeeze" | "Unsqueeze" if opset < 13 => {
+                self.ints_to_input(&mut node, "axes", 1);
+            }
+            "Split" if opset < 13 => self.ints_to_input(&mut node, "split", 1),
+            "Softmax" | "LogSoftmax" if opset < 13 => return self.softmax(node, out),
+            "GroupNormalization" if (18..21).contains(&opset) => {
+                self.group_normalization(node, out);
+                return Ok(());
+            }
+            _ => {}
+        }
+        out.push(node);
+        Ok(())
+    }
+
+    /// `Upsample` is the `Resize` of opset 10 under its first name; before opset 9 its scales were an attribute.
+    fn upsample(&mut self, node: &mut NodeProto) -> Result<(), ModelError> {
+        if let Some(scales) = take(node, "scales") {
+            let raw = scales.floats.iter().flat_map(|scale| scale.to_le_bytes());
+            let count = scales.floats.len() as i64;
+            self.input(
+                node,
+                "scales",
+                1,
+                DataType::Float,
+                vec![count],
+                raw.collect(),
+            );
+        }
+        node.op_type = "Resize".into();
+        self.plain_resize(node)
+    }
+
+    /// Before opset 11 pixels had no size: a place in the result, divided by the scale, is a place in the source. The nearest
+    /// source was the one below when growing and the one above when shrinking, as ONNX Runtime has it.
+    fn plain_resize(&mut self, node: &mut NodeProto) -> Result<(), ModelError> {
+        let scales = node.input.get(1).and_then(|name| self.facts.get(name));
+        let scales = scales.and_then(|fact| fact.values.as_deref());
+        let shrinks = scales.is_some_and(|scales| scales.iter().any(|&scale| scale < 1.0));
+        let grows = scales.is_none_or(|scales| scales.iter().any(|&scale| scale > 1.0));
+        if shrinks && grows {
+            return Err(self.refusal(node, 11));
+        }
+        let nearest = if shrinks { "ceil" } else { "floor" };
+        node.attribute.extend([
+            text("coordinate_transformation_mode", "asymmetric"),
+            text("nearest_mode", nearest),
+        ]);
+        node.input.insert(1, String::new());
+        self.changed = true;
+        Ok(())
+    }
+
+    /// `Pad` with the axes that it names, since opset 18: all axes in their order instead, as every opset has it.
+    fn pad_every_axis(&mut self, node: &mut NodeProto) {
+        let ints = |position: usize| -> Option<Vec<i64>> {
+            let fact = self.facts.get(node.input.get(position)?)?;
+            let values = fact.values.as_ref()?;
+            Some(values.iter().map(|&value| value as i64).collect())
+        };
+        let rank = node.input.first().and_then(|name| self.facts.get(name));
+        let rank = rank.and_then(Fact::rank);
+        let (Some(pads), Some(axes), Some(rank)) = (ints(1), ints(3), rank) else {
+            return;
+        };
+        let mut all = vec![0; 2 * rank];
+        for (index, &axis) in axes.iter().enumerate() {
+            let axis = if axis < 0 {
+                axis.saturating_add(rank as i64)
+            } else {
+                axis
+            };
+            let axis = usize::try_from(axis).ok().filter(|&axis| axis < rank);
+            let sides = (pads.get(index), pads.get(axes.len() + index));
+            // What does not fit stays as it is, for the rule of `Pad` to refuse.
+            let (Some(axis), (Some(&before), Some(&after))) = (axis, sides) else {
+                return;
+            };
+            (all[axis], all[rank + axis]) = (before, after);
+        }
+        let raw = all.iter().flat_map(|pad| pad.to_le_bytes()).collect();
+        let dims = vec![all.len() as i64];
+        self.input(node, "pads", 1, DataType::Int64, dims, raw);
+        node.input.truncate(3);
+    }
+
+    /// Statistics came out of training only; the present form has no place for them.
+    fn batch_normalization(&mut self, node: &mut NodeProto) -> Result<(), ModelError> {
+        let a_pixel_each = take(node, "spatial").is_some_and(|spatial| spatial.i == 0);
+        let statistics = node.output.iter().skip(1);
+        if a_pixel_each || statistics.clone().any(|name| self.read.contains(name)) {
+            return Err(self.refusal(node, 14));
+        }
+        node.output.truncate(1);
+        Ok(())
+    }
+
+    /// Before opset 13 a softmax ran over all axes from its own on, by default from 1, as if they were one.
+    fn softmax(&mut self, mut node: NodeProto, out: &mut Vec<NodeProto>) -> Result<(), ModelError> {
+        let axis = take(&mut node, "axis").map_or(1, |attribute| attribute.i);
+        let fact = node.output.first().and_then(|name| self.facts.get(name));
+        let shape = fact.and_then(|fact| fact.shape.clone());
+        let axis = match &shape {
+            Some(shape) if axis < 0 => axis.saturating_add(shape.len() as i64),
+            _ => axis,
+        };
+        let behind = usize::try_from(axis)
+            .ok()
+            .and_then(|axis| shape.as_ref()?.get(axis + 1..));
+        let alone = behind.is_some_and(|dims| dims.iter().all(|dim| *dim == Dim::Known(1)));
+        if axis < 0 {
+            return Err(self.refusal(&node, 13));
+        }
+        if alone {
+            let last = behind.is_some_and(<[Dim]>::is_empty);
+            node.attribute
+                .push(int("axis", if last { -1 } else { axis }));
+            out.push(node);
+            return Ok(());
+        }
+        node.attribute.push(int("axis", -1));
+        let flatten = NodeProto {
+            op_type: "Flatten".into(),
+            attribute: vec![int("axis", axis)],
+            ..NodeProto::default()
+        };
+        self.reshaped(flatten, node, out);
+        Ok(())
+    }
+
+    /// Between opsets 18 and 20 scale and bias had an entry a group, a form since withdrawn: an instance is such a group, where
+    /// a group is an axis.
+    fn group_normalization(&mut self, mut node: NodeProto, out: &mut Vec<NodeProto>) {
+        let groups = take(&mut node, "num_groups").map_or(1, |attribute| attribute.i);
+        let raw = [0, groups, -1].into_iter().flat_map(i64::to_le_bytes);
+        let mut reshape = NodeProto {
+            op_type: "Reshape".into(),
+            output: node.output.clone(),
+            ..NodeProto::default()
+        };
+        self.input(
+            &mut reshape,
+            "groups",
+            1,
+            DataType::Int64,
+            vec![3],
+            raw.collect(),
+        );
+        node.op_type = "InstanceNormalization".into();
+        node.attribute
+            .retain(|attribute| attribute.name == "epsilon");
+        self.reshaped(reshape, node, out);
+    }
+
+    /// Writes `node` between `before`, which changes the shape of its first input, and a node that gives its output the old
+    /// shape.
+    fn reshaped(&mut self, mut before: NodeProto, mut node: NodeProto, out: &mut Vec<NodeProto>) {
+        let x = node.input.first().cloned().unwrap_or_default();
+        let y = node.output.first().cloned().unwrap_or_default();
+        let [inner, result, shape] =
+            ["reshaped", "result", "shape"].map(|part| self.name(&y, part));
+        let step = |operator: &str, input: Vec<String>, output: &str| NodeProto {
+            name: output.to_owned(),
+            op_type: operator.into(),
+            input,
+            output: vec![output.to_owned()],
+            ..NodeProto::default()
+        };
+        before.name.clone_from(&inner);
+        before
+            .input
+            .resize(before.input.len().max(1), String::new());
+        before.input[0].clone_from(&x);
+        before.output = vec![inner.clone()];
+        let old_input = node.input.first_mut().map(|name| (name, inner));
+        let old_output = node.output.first_mut().map(|name| (name, result.clone()));
+        for (name, new) in old_input.into_iter().chain(old_output) {
+            *name = new;
+        }
+        out.extend([
+            before,
+            node,
+            step("Shape", vec![x], &shape),
+            step("Reshape", vec![result, shape], &y),
+        ]);
+        self.changed = true;
+    }
+
+    fn ints_to_input(&mut self, node: &mut NodeProto, name: &str, position: usize) {
+        if let Some(attribute) = take(node, name) {
+            let raw = attribute.ints.iter().flat_map(|value| value.to_le_bytes());
+            let dims = vec![attribute.ints.len() as i64];
+            self.input(node, name, position, DataType::Int64, dims, raw.collect());
+        }
+    }
+
+    fn float_to_input(&mut self, node: &mut NodeProto, name: &str, position: usize) {
+        if let Some(attribute) = take(node, name) {
+            let raw = attribute.f.to_le_bytes().to_vec();
+            self.input(node, name, position, DataType::Float, vec![], raw);
+        }
+    }
+
+    /// Puts a new constant at an input's position.
+    fn input(
+        &mut self,
+        node: &mut NodeProto,
+        name: &str,
+        position: usize,
+        kind: DataType,
+        dims: Vec<i64>,
+        raw: Vec<u8>,
+    ) {
+        let name = self.name(node.output.first().map_or("", String::as_str), name);
+        self.constants.push(TensorProto {
+            name: name.clone(),
+            data_type: kind as i32,
+            dims,
+            raw_data: raw,
+            ..TensorProto::default()
+        });
+        let length = node.input.len().max(position + 1);
+        node.input.resize(length, String::new());
+        node.input[position] = name;
+        self.changed = true;
+    }
+
+    /// A name that the graph does not have, for a `part` of what makes tensor `of`.
+    fn name(&mut self, of: &str, part: &str) -> String {
+        let mut name = format!("{of}/{part}");
+        while !self.taken.insert(name.clone()) {
+            name.push('_');
+        }
+        name
+    }
+
+    fn refusal(&self, node: &NodeProto, needed: i64) -> ModelError {
+        ModelError::Unsupported(format!(
+            "operator {} (node {}) has the form of opset {}; convert the model to opset {needed} or newer",
+            node.op_type,
+            node_name(node),
+            self.opset
+        ))
+    }
+}
+
+/// Removes an attribute.
+fn take(node: &mut NodeProto, name: &str) -> Option<AttributeProto> {
+    let mut attributes = node.attribute.iter();
+    let position = attributes.position(|attribute| attribute.name == name)?;
+    Some(node.attribute.remove(position))
+}
+
+fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Int as i32,
+        i: value,
+        ..AttributeProto::default()
+    }
+}
+
+fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::String as i32,
+        s: value.as_bytes().to_vec(),
+        ..AttributeProto::default()
+    }
+}
