@@ -99,6 +99,13 @@ impl Session for TractSession {
 
 /// Declares the graph's inputs with fixed types and shapes.
 fn fix_inputs(proto: &mut ModelProto, specs: &[Spec]) -> Result<(), EngineError> {
+    if let Some(graph) = &mut proto.graph {
+        // Exporters write down shapes with an open batch, which contradict the fixed one.
+        graph.value_info.clear();
+        for output in &mut graph.output {
+            output.r#type = None;
+        }
+    }
     let inputs = proto.graph.as_mut().map(|graph| &mut graph.input);
     let inputs = inputs
         .filter(|inputs| inputs.len() == specs.len())
