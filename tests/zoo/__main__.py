@@ -20,15 +20,17 @@ from runtimes import ROOT
 STORE = ROOT / "target" / "zoo"
 PATIENCE = 900
 """Seconds that one architecture may take."""
+TIMES = ("ort_forward_ms", "ort_both_ms", "tract_forward_ms", "tract_both_ms", "peer")
+"""What a quick check leaves out."""
 
 
-def isolated(architecture: Architecture, with_peer: bool) -> dict:
+def isolated(architecture: Architecture, timed: bool) -> dict:
     """Checks in a process of its own: an exporter may take the whole process down, and memory comes back."""
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe()
 
     def work() -> None:
-        theirs.send(check(architecture, STORE / "models", with_peer))
+        theirs.send(check(architecture, STORE / "models", timed=timed))
 
     process = context.Process(target=work)
     started = time.monotonic()
@@ -58,8 +60,8 @@ def told(row: dict) -> str:
     if "problem" in row:
         return f"FAILED {row['problem']}"
     errors = {runtime: " ".join(f"{what} {error:.0e}" for what, error in errors.items()) for runtime, errors in row["errors"].items()}
-    ratio = row["tract_both_ms"] / row["tract_forward_ms"]
-    return f"{row['nodes_forward']} -> {row['nodes_total']} nodes; tract {errors['tract']}; {ratio:.2f} x forward; CAM by {row['cam_by']}"
+    times = f"; {row['tract_both_ms'] / row['tract_forward_ms']:.2f} x forward" if row.get("tract_forward_ms") else ""
+    return f"{row['nodes_forward']} -> {row['nodes_total']} nodes; tract {errors['tract']}{times}; CAM by {row['cam_by']}"
 
 
 def main() -> None:
@@ -67,7 +69,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these architectures")
     parser.add_argument("--again", action="store_true", help="check what was checked before, too")
     parser.add_argument("--failed", action="store_true", help="check what failed before, too")
-    parser.add_argument("--without-peer", action="store_true", help="leave onnx-ad out")
+    parser.add_argument("--quick", action="store_true", help="without times and without onnx-ad; earlier ones are kept")
     parser.add_argument("--table", action="store_true", help="only write docs/zoo.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -80,12 +82,10 @@ def main() -> None:
         known = rows.get(key)
         if known and not options.again and not options.only and not (options.failed and "problem" in known):
             continue
-        row = isolated(architecture, not options.without_peer)
-        if known and "peer" in known:
-            row.setdefault("peer", known["peer"])
-        rows[key] = row
+        row = isolated(architecture, not options.quick)
+        rows[key] = {**{name: known[name] for name in TIMES if known and name in known}, **row}
         with results.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps(rows[key]) + "\n")
         print(f"[{number + 1}/{len(chosen)}] {architecture.name} ({row['exporter'] if 'exporter' in row else '-'} {row.get('opset', '')}, {row['seconds']:.0f} s): {told(row)}", flush=True)
     there = [rows[key] for architecture in ZOO if (key := (architecture.library, architecture.name)) in rows]
     if not options.only:

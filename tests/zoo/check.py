@@ -1,5 +1,7 @@
 """One architecture from its constructor to its row in the table."""
 
+import contextlib
+import io
 import json
 import tempfile
 from pathlib import Path
@@ -19,6 +21,8 @@ RELATIVE = 1e-3
 """The relative L2 error that a gradient may have, or twice that of PyTorch's own single precision where it is more."""
 MAXIMUM = 1e-4
 """The largest error of a gradient at the layer and of a heat map, as a part of the maximum; likewise."""
+ROUNDS = 2
+"""Of the time in tract; a round lasts 200 ms or more."""
 FALLBACKS = [("dynamo", 18), ("script", 17), ("dynamo", 20), ("script", 14)]
 
 
@@ -28,7 +32,9 @@ def export(architecture: Architecture, model: torch.nn.Module, path: Path, row: 
     for exporter, opset in [(architecture.exporter, architecture.opset), *FALLBACKS]:
         attempt = Architecture(**{**vars(architecture), "exporter": exporter, "opset": opset})
         try:
-            exporting.export(attempt, model, path)
+            # An exporter that fails prints the whole model.
+            with contextlib.redirect_stdout(io.StringIO()):
+                exporting.export(attempt, model, path)
             row["exporter_failures"] = failures
             return attempt
         except Exception as problem:
@@ -50,13 +56,13 @@ def exported(architecture: Architecture, model: torch.nn.Module, folder: Path, r
     return path
 
 
-def check(architecture: Architecture, store: Path, with_peer: bool) -> dict:
+def check(architecture: Architecture, store: Path, *, timed: bool) -> dict:
     """The row; `problem` says what is wrong, if anything is."""
     row: dict = {key: vars(architecture)[key] for key in ("name", "library", "size", "batch", "exporter", "opset")}
     row["step"] = "construction"
     try:
         with tempfile.TemporaryDirectory() as folder:
-            fill(row, architecture, store, Path(folder), with_peer)
+            fill(row, architecture, store, Path(folder), timed)
     except Failed as problem:
         row["problem"] = f"{row['step']}: {problem}"
     except Exception as problem:
@@ -64,7 +70,7 @@ def check(architecture: Architecture, store: Path, with_peer: bool) -> dict:
     return row
 
 
-def fill(row: dict, architecture: Architecture, store: Path, folder: Path, with_peer: bool) -> None:
+def fill(row: dict, architecture: Architecture, store: Path, folder: Path, timed: bool) -> None:
     model = exporting.build(architecture)
     row["step"] = "export"
     path = exported(architecture, model, store, row)
@@ -78,7 +84,8 @@ def fill(row: dict, architecture: Architecture, store: Path, folder: Path, with_
     pixels = exporting.pictures(architecture, architecture.pictures)
     x = pixels.numpy()
     plain = OnnxRuntime(path)
-    row["ort_forward_ms"] = plain.milliseconds([x])
+    if timed:
+        row["ort_forward_ms"] = plain.milliseconds([x])
 
     row["step"] = "gradlens inspect"
     description = runtimes.inspect(path)
@@ -108,7 +115,8 @@ def fill(row: dict, architecture: Architecture, store: Path, folder: Path, with_
     row["step"] = "onnxruntime"
     graph = OnnxRuntime(out)
     answers["ort"] = graph.run([x, seed])
-    row["ort_both_ms"] = graph.milliseconds([x, seed], ["scores", "gradient/input"])
+    if timed:
+        row["ort_both_ms"] = graph.milliseconds([x, seed], ["scores", "gradient/input"])
     outputs = graph.outputs()
     del plain, graph
 
@@ -122,13 +130,14 @@ def fill(row: dict, architecture: Architecture, store: Path, folder: Path, with_
     row["step"] = "tract, forward"
     problems = []
     try:
-        _, row["tract_forward_ms"] = runtimes.tract(path, [x], ["scores"], folder)
+        if timed:
+            _, row["tract_forward_ms"] = runtimes.tract(path, [x], ["scores"], folder, ROUNDS)
         row["step"] = "tract"
-        answers["tract"], row["tract_both_ms"] = runtimes.tract(out, [x, seed], outputs, folder)
+        answers["tract"], row["tract_both_ms"] = runtimes.tract(out, [x, seed], outputs, folder, ROUNDS if timed else 0)
         row["errors"]["tract"] = judge.errors(answers["tract"], layer)
     except Failed as problem:
         problems.append(f"{row['step']}: {problem}")
-    if with_peer:
+    if timed:
         row["step"] = "onnx-ad"
         row["peer"] = peer.judge(path, folder, x, seed, judge.exact.input, judge.bound("input"))
     for runtime, errors in row["errors"].items():
