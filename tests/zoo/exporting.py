@@ -33,6 +33,11 @@ def build(architecture: Architecture) -> nn.Module:
             model = timm.create_model(architecture.name, img_size=architecture.size, **options)
         except TypeError:
             model = timm.create_model(architecture.name, **options)
+    return prepared(model, pictures(architecture, 8))
+
+
+def prepared(model: nn.Module, batch: torch.Tensor) -> nn.Module:
+    """Ready for inference, with values in all its weights that matter; `batch` sets the statistics."""
     model.eval()
     for module in model.modules():
         # A tensor that is overwritten cannot be compared afterwards.
@@ -41,7 +46,7 @@ def build(architecture: Architecture) -> nn.Module:
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     enliven(model)
-    calibrate(model, pictures(architecture, 8))
+    calibrate(model, batch)
     return model
 
 
@@ -82,9 +87,8 @@ def calibrate(model: nn.Module, batch: torch.Tensor) -> None:
             norm.running_var *= torch.empty_like(norm.running_var).uniform_(0.8, 1.25)
 
 
-def export(architecture: Architecture, model: nn.Module, path: Path) -> None:
-    """Writes the classifier as one ONNX file."""
-    example = pictures(architecture, architecture.pictures)
+def export(architecture: Architecture, model: nn.Module, path: Path, example: torch.Tensor) -> None:
+    """Writes the classifier as one ONNX file; the exporter runs it on `example`."""
     names = {"input_names": ["input"], "output_names": ["scores"], "opset_version": architecture.opset}
     symbolic = architecture.batch == "N"
     if architecture.exporter == "script":

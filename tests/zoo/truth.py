@@ -83,8 +83,17 @@ class Gradients:
 
     scores: np.ndarray
     input: np.ndarray
-    candidates: list[tuple[str, np.ndarray]]
-    """The gradients at the tensors that hold the activation: how they hold it, and `[N, C, H, W]`."""
+    candidates: list["Candidate"]
+    """The tensors that hold the activation."""
+
+
+@dataclass
+class Candidate:
+    """A tensor with the values of the activation: how it holds them, and as `[N, C, H, W]` they and the gradient."""
+
+    layout: str
+    activation: np.ndarray
+    gradient: np.ndarray
 
 
 def gradients(model: nn.Module, pixels: Tensor, seed: np.ndarray, activation: np.ndarray) -> Gradients:
@@ -100,11 +109,11 @@ def gradients(model: nn.Module, pixels: Tensor, seed: np.ndarray, activation: np
     total = (torch.from_numpy(seed).to(scores.dtype) * scores).sum()
     found = torch.autograd.grad(total, [x, *(tensor for tensor, _ in matching)], allow_unused=True)
     candidates = [
-        (layout.name, layout.to_map(gradient).numpy())
-        for (_, layout), gradient in zip(matching, found[1:], strict=True)
+        Candidate(layout.name, layout.to_map(tensor.detach()).numpy(), layout.to_map(gradient).numpy())
+        for (tensor, layout), gradient in zip(matching, found[1:], strict=True)
         if gradient is not None
     ]
-    candidates.sort(key=lambda candidate: candidate[0] != "as it is")
+    candidates.sort(key=lambda candidate: candidate.layout != "as it is")
     return Gradients(scores.detach().numpy(), found[0].numpy(), candidates)
 
 
@@ -113,7 +122,8 @@ def modules_with(model: nn.Module, pixels: Tensor, activation: np.ndarray) -> li
     outputs: dict[str, list[Tensor]] = {}
 
     def keep(name: str) -> Callable:
-        return lambda module, given, output: outputs.setdefault(name, []).append(output) if isinstance(output, Tensor) else None
+        # A copy: what follows may write over it.
+        return lambda module, given, output: outputs.setdefault(name, []).append(output.clone()) if isinstance(output, Tensor) else None
 
     handles = [module.register_forward_hook(keep(name)) for name, module in model.named_modules() if name]
     with torch.no_grad():
