@@ -12,12 +12,12 @@ mod common;
 use std::collections::BTreeSet;
 
 use gradlens::engine::Value;
-use gradlens::gradient::{self, GradientError, differentiate, split_at_seed};
+use gradlens::gradient::{self, GradientError, differentiate};
 use gradlens::model::{Layout, Limits, Model, ModelError, onnx};
 use ndarray::ArrayD;
 use tract_onnx::pb::ModelProto;
 
-use common::{array, floats, named, operator_fixture, operator_fixtures, run, worst};
+use common::{floats, operator_fixture, operator_fixtures, run, run_both_ways, take, worst};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 #[cfg(target_arch = "wasm32")]
@@ -42,18 +42,14 @@ impl Case {
     fn read(name: &str) -> Case {
         let bytes = operator_fixture(name);
         let mut proto = onnx::read(bytes, &Limits::default()).unwrap();
-        let stored = &mut proto.graph.as_mut().unwrap().initializer;
-        let mut take = |key: &str| {
-            let position = stored.iter().position(|tensor| tensor.name == key).unwrap();
-            array(&stored.remove(position))
-        };
+        let mut taken = |key: &str| take(&mut proto, key);
         Case {
             name: name.to_owned(),
-            input: take("fixture/input"),
-            seed: take("fixture/seed"),
-            scores: take("expected/scores"),
-            gradient_layer: take("expected/gradient/layer"),
-            gradient_input: take("expected/gradient/input"),
+            input: taken("fixture/input"),
+            seed: taken("fixture/seed"),
+            scores: taken("expected/scores"),
+            gradient_layer: taken("expected/gradient/layer"),
+            gradient_input: taken("expected/gradient/input"),
             proto,
         }
     }
@@ -79,16 +75,7 @@ impl Case {
             };
             Value::F32(values.clone())
         };
-        let whole = run(&graph, given).map_err(|error| format!("whole: {error}"))?;
-
-        let halves = split_at_seed(graph.clone()).map_err(|error| error.to_string())?;
-        let mut parts = run(&halves.body, given).map_err(|error| format!("body: {error}"))?;
-        let handed = |name: &str| match name {
-            gradient::SEED => given(name),
-            _ => named(&parts, name),
-        };
-        let head = run(&halves.head, handed).map_err(|error| format!("head: {error}"))?;
-        parts.extend(head);
+        let [whole, parts] = run_both_ways(&graph, given)?;
 
         // The graph gives a layer as `[N, K, H, W]`, whatever order its axes have in the model.
         let layer = model

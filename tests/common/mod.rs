@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, File, include_dir};
 
 use gradlens::engine::{Engine, Tract, Value};
+use gradlens::gradient::{self, split_at_seed};
 use ndarray::ArrayD;
 use tract_onnx::pb::{ModelProto, TensorProto};
 
@@ -35,6 +36,28 @@ pub fn operator_fixture(name: &str) -> &'static [u8] {
         .contents()
 }
 
+/// The small classifiers of `tests/fixtures/zoo`, inside the binary.
+static CLASSIFIERS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/tests/fixtures/zoo");
+
+/// The bytes of a small classifier.
+pub fn classifier(name: &str) -> Option<&'static [u8]> {
+    CLASSIFIERS
+        .get_file(format!("{name}.onnx"))
+        .map(File::contents)
+}
+
+/// How many small classifiers there are.
+pub fn classifiers() -> usize {
+    CLASSIFIERS.files().count()
+}
+
+/// Takes an initializer out of a model.
+pub fn take(proto: &mut ModelProto, name: &str) -> ArrayD<f32> {
+    let stored = &mut proto.graph.as_mut().unwrap().initializer;
+    let position = stored.iter().position(|tensor| tensor.name == name);
+    array(&stored.remove(position.unwrap_or_else(|| panic!("there is no '{name}'"))))
+}
+
 /// The values of an f32 initializer.
 pub fn array(tensor: &TensorProto) -> ArrayD<f32> {
     let values = tensor
@@ -61,6 +84,23 @@ pub fn run(
     let values = session.run(&inputs).map_err(|e| e.to_string())?;
     let names = declared.output.iter().map(|output| output.name.clone());
     Ok(names.zip(values).collect())
+}
+
+/// Runs a gradient graph as a whole, and cut at the seed: the outputs of the one, and of both parts of the other.
+pub fn run_both_ways(
+    graph: &ModelProto,
+    given: impl Fn(&str) -> Value,
+) -> Result<[Vec<(String, Value)>; 2], String> {
+    let whole = run(graph, &given).map_err(|error| format!("whole: {error}"))?;
+    let halves = split_at_seed(graph.clone()).map_err(|error| error.to_string())?;
+    let mut parts = run(&halves.body, &given).map_err(|error| format!("body: {error}"))?;
+    let handed = |name: &str| match name {
+        gradient::SEED => given(name),
+        _ => named(&parts, name),
+    };
+    let head = run(&halves.head, handed).map_err(|error| format!("head: {error}"))?;
+    parts.extend(head);
+    Ok([whole, parts])
 }
 
 /// The value named `name`.
