@@ -115,7 +115,7 @@ async function installTools() {
 
 function inBrowser(name, ...driver) {
   const shared = ['--headless', '--release', '--mode', 'no-install'];
-  const suites = ['--test', 'engine', '--test', 'gradient_rules'];
+  const suites = ['--test', 'engine', '--test', 'gradient_rules', '--test', 'zoo'];
   const cargo = ['--', '--no-default-features', '--features', 'web', ...suites];
   return rustTests('wasm-pack', ['test', `--${name}`, ...driver, ...shared, ...cargo], {
     env: { WASM_BINDGEN_TEST_TIMEOUT: '300' },

@@ -41,7 +41,7 @@ NO_AUXILIARY = {"library": "torchvision", "options": {"aux_logits": False, "init
 ZOO = [
     # Plain and residual convolutional networks.
     *script(9, 224, "alexnet", batch=1, **TORCHVISION),
-    *script(11, 96, "vgg11_bn", options={"mlp_ratio": 0.125}),
+    *script(11, 224, "vgg11_bn", options={"mlp_ratio": 0.125}),
     *script(9, 96, "squeezenet1_1", **TORCHVISION),
     *script(9, 96, "resnet18"),
     *dynamo(18, 96, "resnet26t"),
@@ -142,7 +142,7 @@ ZOO = [
     *dynamo(19, 224, "hiera_tiny_224", batch=1),
     *script(12, 128, "pit_ti_224", plain_attention=True),
     *script(17, 128, "davit_tiny"),
-    *script(16, 224, "crossvit_tiny_240", batch=1),
+    *script(16, 240, "crossvit_tiny_240", batch=1),
     # Perceptrons over patches.
     *script(11, 128, "mixer_s32_224"),
     *script(13, 128, "resmlp_12_224"),

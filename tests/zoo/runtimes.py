@@ -11,7 +11,7 @@ import onnxruntime
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "target" / "release"
-PATIENCE = 240
+PATIENCE = 120
 """Seconds that a program may take."""
 
 onnxruntime.set_default_logger_severity(4)
