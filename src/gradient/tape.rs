@@ -306,7 +306,7 @@ impl<'g> Tape<'g> {
     /// Sums a cotangent of the shape of `from` down to the shape of `to`, which was broadcast to it.
     ///
     /// # Errors
-    /// [`GradientError::Shape`] where a rank is unknown.
+    /// [`GradientError::Shape`] where it cannot be told which axes were broadcast.
     pub fn sum_to(
         &mut self,
         cotangent: &str,
@@ -320,7 +320,7 @@ impl<'g> Tape<'g> {
     /// Sums a cotangent of the shape `wide` down to the shape of the forward tensor `to`, which was broadcast to it.
     ///
     /// # Errors
-    /// [`GradientError::Shape`] where the rank of `to` is unknown or larger.
+    /// [`GradientError::Shape`] where the rank of `to` is unknown or larger, or a size may be one and may not.
     pub fn sum_from(
         &mut self,
         cotangent: &str,
@@ -332,22 +332,18 @@ impl<'g> Tape<'g> {
             return Err(self.open_shape(to));
         };
         let mut axes: Vec<i64> = (0..leading as i64).collect();
-        let mut certain = true;
         for (axis, dim) in narrow.iter().enumerate() {
             let beside = &wide[leading + axis];
-            if *dim == Dim::Known(1) && *beside != Dim::Known(1) {
-                axes.push((leading + axis) as i64);
+            match (dim, beside) {
+                (Dim::Known(1), Dim::Known(1)) => {}
+                (Dim::Known(1), _) => axes.push((leading + axis) as i64),
+                // It may be the same size or a one.
+                (Dim::Symbol(_), Dim::Known(_)) => return Err(self.open_shape(to)),
+                // Expressions of the batch that are written differently mean the same size.
+                _ => {}
             }
-            certain &= dim.known().is_some() || dim == beside;
         }
-        let summed = self.sum_axes(cotangent, &axes, leading, to)?;
-        if certain {
-            return Ok(summed);
-        }
-        // Two expressions that differ mostly mean the same size. Where one of them turns out to be 1 the graph fails here, rather
-        // than going on with a gradient of another shape.
-        let shape = self.op("Shape", &[to]);
-        Ok(self.op("Reshape", &[&summed, &shape]))
+        self.sum_axes(cotangent, &axes, leading, to)
     }
 
     /// Sums a cotangent over `axes`, of which the first `leading` are not there in the forward tensor `to`.
@@ -372,8 +368,20 @@ impl<'g> Tape<'g> {
         }
     }
 
+    /// `tensor` with axes of size one put in, of these numbers in the result.
+    pub fn unsqueeze(&mut self, tensor: &str, axes: &[i64]) -> String {
+        if axes.is_empty() {
+            return tensor.to_owned();
+        }
+        let axes = self.ints(axes);
+        self.op("Unsqueeze", &[tensor, &axes])
+    }
+
     /// The sum over `axes`, which stay as ones.
     pub fn sum(&mut self, tensor: &str, axes: &[i64]) -> String {
+        if axes.is_empty() {
+            return tensor.to_owned();
+        }
         let axes = self.ints(axes);
         self.node("ReduceSum", &[tensor, &axes], vec![int("keepdims", 1)])
     }

@@ -1,4 +1,4 @@
-//! Activation functions.
+//! Activation functions with a kink.
 //!
 //! At a kink the derivative is zero on the flat side, as PyTorch has it for `relu`, `relu6` and `hardtanh`.
 
@@ -10,18 +10,13 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("Celu", celu),
     ("Clip", clip),
     ("Elu", elu),
-    ("Gelu", gelu),
     ("HardSigmoid", hard_sigmoid),
     ("HardSwish", hard_swish),
     ("LeakyRelu", leaky_relu),
-    ("Mish", mish),
     ("PRelu", prelu),
     ("Relu", relu),
     ("Selu", selu),
-    ("Sigmoid", sigmoid),
-    ("Softplus", softplus),
-    ("Softsign", softsign),
-    ("Tanh", tanh),
+    ("Shrink", shrink),
     ("ThresholdedRelu", thresholded_relu),
 ];
 
@@ -43,12 +38,12 @@ fn thresholded_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
 
 /// The bounds are inputs since opset 11, attributes before; read off the output, which lies on a bound where the input passed it.
 fn clip(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    if call.wants(1) || call.wants(2) {
+        return clip_to_computed(tape, call);
+    }
     let (y, dy) = (call.output(), call.cotangent()?);
     let (mut numbers, mut tensors) = ([None, None], [None, None]);
     for (index, attribute) in ["min", "max"].into_iter().enumerate() {
-        if call.wants(index + 1) {
-            return Err(call.form("bounds that depend on the picture"));
-        }
         let given = call.node.input.get(index + 1);
         match given.filter(|name| !name.is_empty()) {
             Some(name) => match tape.constant_floats(name).as_deref() {
@@ -68,6 +63,47 @@ fn clip(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
         }
     }
     Ok(vec![(0, dx)])
+}
+
+/// With bounds that depend on the picture, `Min(Max(X, low), high)`: equal ones share the cotangent, as PyTorch's `clamp` has it.
+fn clip_to_computed(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let x = call.input(0)?;
+    let bound = |position: usize| {
+        call.node
+            .input
+            .get(position)
+            .filter(|name| !name.is_empty())
+    };
+    let raised = match bound(1) {
+        Some(low) => tape.op("Max", &[x, low]),
+        None => x.to_owned(),
+    };
+    let half = tape.scalar(0.5);
+    let mut rest = call.cotangent()?.to_owned();
+    let mut results = Vec::new();
+    for (position, value) in [(2, &raised), (1, &x.to_owned())] {
+        let Some(bound) = bound(position) else {
+            continue;
+        };
+        let room = match position {
+            1 => tape.op("Sub", &[value, bound]),
+            _ => tape.op("Sub", &[bound, value]),
+        };
+        // One where the value is taken, zero where the bound is, a half where they are equal.
+        let side = tape.op("Sign", &[&room]);
+        let side = tape.mul(&side, &half);
+        let weight = tape.op("Add", &[&side, &half]);
+        let passed = tape.mul(&rest, &weight);
+        if call.wants(position) {
+            let taken = tape.op("Sub", &[&rest, &passed]);
+            results.push((position, tape.sum_to(&taken, x, bound)?));
+        }
+        rest = passed;
+    }
+    if call.wants(0) {
+        results.push((0, rest));
+    }
+    Ok(results)
 }
 
 /// `slope` times the cotangent where the input is not positive.
@@ -90,11 +126,28 @@ fn leaky_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     leaky(tape, call, &slope)
 }
 
+/// The slope gets `dY X` where the input is not positive, summed over what shares an entry.
 fn prelu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let (x, slope, dy) = (call.input(0)?, call.input(1)?, call.cotangent()?);
+    let mut results = if call.wants(0) {
+        leaky(tape, call, slope)?
+    } else {
+        vec![]
+    };
     if call.wants(1) {
-        return Err(call.form("a slope that depends on the picture"));
+        let zero = tape.scalar(0.0);
+        let below = tape.op("Min", &[x, &zero]);
+        let product = tape.mul(dy, &below);
+        results.push((1, tape.sum_to(&product, x, slope)?));
     }
-    leaky(tape, call, call.input(1)?)
+    Ok(results)
+}
+
+/// `dY` where the input lies beyond the threshold on either side.
+fn shrink(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let magnitude = tape.op("Abs", &[call.input(0)?]);
+    let beyond = above(tape, &magnitude, call.float("lambd", 0.5));
+    Ok(vec![(0, tape.masked(&beyond, call.cotangent()?))])
 }
 
 /// For `f(x) = a (exp(x / c) - 1)` below zero the derivative is `(f(x) + a) / c`.
@@ -131,33 +184,6 @@ fn selu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     exponential(tape, call, alpha * gamma, 1.0, gamma)
 }
 
-/// `Y (1 - Y)`
-fn sigmoid(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let y = call.output();
-    let slope = logistic_slope(tape, y);
-    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
-}
-
-/// `s (1 - s)`
-fn logistic_slope(tape: &mut Tape<'_>, s: &str) -> String {
-    let one = tape.scalar(1.0);
-    let rest = tape.op("Sub", &[&one, s]);
-    tape.mul(s, &rest)
-}
-
-/// `1 - Y^2`
-fn tanh(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let slope = tanh_slope(tape, call.output());
-    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
-}
-
-/// `1 - t^2`
-fn tanh_slope(tape: &mut Tape<'_>, t: &str) -> String {
-    let one = tape.scalar(1.0);
-    let square = tape.mul(t, t);
-    tape.op("Sub", &[&one, &square])
-}
-
 /// `alpha` where the result lies between 0 and 1.
 fn hard_sigmoid(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let scaled = tape.scale(call.cotangent()?, call.float("alpha", 0.2));
@@ -178,86 +204,4 @@ fn hard_swish(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let slope = tape.mul(&slope, x);
     let slope = tape.op("Add", &[&slope, &gate]);
     Ok(vec![(0, tape.mul(&slope, dy))])
-}
-
-/// `sigmoid(x)`
-fn softplus(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let slope = tape.op("Sigmoid", &[call.input(0)?]);
-    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
-}
-
-/// `1 / (1 + |x|)^2`
-fn softsign(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let magnitude = tape.op("Abs", &[call.input(0)?]);
-    let one = tape.scalar(1.0);
-    let base = tape.op("Add", &[&magnitude, &one]);
-    let square = tape.mul(&base, &base);
-    Ok(vec![(0, tape.op("Div", &[call.cotangent()?, &square]))])
-}
-
-/// With `t = tanh(softplus(x))`: `t + x (1 - t^2) sigmoid(x)`
-fn mish(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let x = call.input(0)?;
-    let softplus = tape.op("Softplus", &[x]);
-    let t = tape.op("Tanh", &[&softplus]);
-    let slope = tanh_slope(tape, &t);
-    let gate = tape.op("Sigmoid", &[x]);
-    let inner = tape.mul(&slope, &gate);
-    let inner = tape.mul(x, &inner);
-    let slope = tape.op("Add", &[&t, &inner]);
-    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
-}
-
-fn gelu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let x = call.input(0)?;
-    let square = tape.mul(x, x);
-    let slope = match call.text("approximate").as_deref() {
-        None | Some("none") => normal_slope(tape, x, &square),
-        Some("tanh") => tanh_gelu_slope(tape, x, &square),
-        Some(other) => return Err(call.form(&format!("approximation {other}"))),
-    };
-    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
-}
-
-/// With the normal distribution `F` and its density `f`, the derivative of `x F(x)`: `F(x) + x f(x)`
-fn normal_slope(tape: &mut Tape<'_>, x: &str, square: &str) -> String {
-    let scaled = tape.scale(x, std::f32::consts::FRAC_1_SQRT_2);
-    let error = tape.op("Erf", &[&scaled]);
-    let distribution = half_of_one_more(tape, &error);
-    let exponent = tape.scale(square, -0.5);
-    let bell = tape.op("Exp", &[&exponent]);
-    let density = tape.scale(
-        &bell,
-        std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::FRAC_1_SQRT_2 / 2.0,
-    );
-    let weighted = tape.mul(x, &density);
-    tape.op("Add", &[&distribution, &weighted])
-}
-
-/// With `u = a (x + b x^3)` and `t = tanh(u)`, the derivative of `x (1 + t) / 2`: `(1 + t) / 2 + x (1 - t^2) a (1 + 3 b x^2) / 2`
-fn tanh_gelu_slope(tape: &mut Tape<'_>, x: &str, square: &str) -> String {
-    let (a, b) = (
-        std::f32::consts::FRAC_2_SQRT_PI * std::f32::consts::FRAC_1_SQRT_2,
-        0.044_715,
-    );
-    let constant = tape.scalar(a);
-    let quadratic = tape.scale(square, a * b);
-    let inner = tape.op("Add", &[&constant, &quadratic]);
-    let u = tape.mul(x, &inner);
-    let t = tape.op("Tanh", &[&u]);
-    let distribution = half_of_one_more(tape, &t);
-    let half = tape.scalar(a / 2.0);
-    let quadratic = tape.scale(square, 1.5 * a * b);
-    let inner_slope = tape.op("Add", &[&half, &quadratic]);
-    let outer_slope = tanh_slope(tape, &t);
-    let product = tape.mul(&outer_slope, &inner_slope);
-    let product = tape.mul(x, &product);
-    tape.op("Add", &[&distribution, &product])
-}
-
-/// `(1 + t) / 2`
-fn half_of_one_more(tape: &mut Tape<'_>, t: &str) -> String {
-    let half = tape.scalar(0.5);
-    let scaled = tape.mul(t, &half);
-    tape.op("Add", &[&scaled, &half])
 }

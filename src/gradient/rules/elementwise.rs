@@ -1,29 +1,21 @@
-//! Elementwise arithmetic, with broadcasting.
+//! Elementwise arithmetic on two or more tensors, with broadcasting; `Cast` and what passes through.
 
 use super::Rule;
 use crate::gradient::tape::{Call, Cotangents, Tape, int};
 use crate::model::facts::ElementType;
 
 pub(super) const RULES: &[(&str, Rule)] = &[
-    ("Abs", abs),
     ("Add", add),
     ("Cast", cast),
-    ("Cos", cos),
     ("Div", div),
     ("Dropout", identity),
-    ("Erf", erf),
-    ("Exp", exp),
     ("Identity", identity),
-    ("Log", log),
     ("Max", extremum),
     ("Mean", mean),
     ("Min", extremum),
+    ("Mod", modulo),
     ("Mul", mul),
-    ("Neg", neg),
     ("Pow", pow),
-    ("Reciprocal", reciprocal),
-    ("Sin", sin),
-    ("Sqrt", sqrt),
     ("Sub", sub),
     ("Sum", add),
     ("Where", select),
@@ -123,6 +115,23 @@ fn div(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     Ok(results)
 }
 
+/// `Y = A - B q` with a whole `q`: `dA = dY`, `dB = -dY q`. `q` is rounded to what it is.
+fn modulo(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let (a, b, dy) = (call.input(0)?, call.input(1)?, call.cotangent()?);
+    let mut results = Vec::new();
+    if call.wants(0) {
+        results.push(fit(tape, call, 0, dy)?);
+    }
+    if call.wants(1) {
+        let multiple = tape.op("Sub", &[call.output(), a]);
+        let quotient = tape.op("Div", &[&multiple, b]);
+        let negative = tape.op("Round", &[&quotient]);
+        let product = tape.mul(dy, &negative);
+        results.push(fit(tape, call, 1, &product)?);
+    }
+    Ok(results)
+}
+
 /// `dX = dY p X^(p - 1)`, zero where `p` is zero; `dP = dY Y log(X)`, zero where `X` is zero and `p` is not negative, as in PyTorch.
 fn pow(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let (base, exponent, dy) = (call.input(0)?, call.input(1)?, call.cotangent()?);
@@ -214,58 +223,4 @@ fn select(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
         results.push(fit(tape, call, position, &chosen)?);
     }
     Ok(results)
-}
-
-fn neg(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    Ok(vec![(0, tape.op("Neg", &[call.cotangent()?]))])
-}
-
-fn abs(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let sign = tape.op("Sign", &[call.input(0)?]);
-    Ok(vec![(0, tape.mul(call.cotangent()?, &sign))])
-}
-
-/// `dX = -dY Y^2`
-fn reciprocal(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let square = tape.mul(call.output(), call.output());
-    let product = tape.mul(call.cotangent()?, &square);
-    Ok(vec![(0, tape.op("Neg", &[&product]))])
-}
-
-/// `dX = dY / (2 Y)`
-fn sqrt(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let twice = tape.scale(call.output(), 2.0);
-    Ok(vec![(0, tape.op("Div", &[call.cotangent()?, &twice]))])
-}
-
-fn exp(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    Ok(vec![(0, tape.mul(call.cotangent()?, call.output()))])
-}
-
-fn log(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    Ok(vec![(
-        0,
-        tape.op("Div", &[call.cotangent()?, call.input(0)?]),
-    )])
-}
-
-fn sin(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let slope = tape.op("Cos", &[call.input(0)?]);
-    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
-}
-
-fn cos(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let slope = tape.op("Sin", &[call.input(0)?]);
-    let product = tape.mul(call.cotangent()?, &slope);
-    Ok(vec![(0, tape.op("Neg", &[&product]))])
-}
-
-/// `2 / sqrt(pi) exp(-X^2)`
-fn erf(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let x = call.input(0)?;
-    let square = tape.mul(x, x);
-    let negative = tape.op("Neg", &[&square]);
-    let bell = tape.op("Exp", &[&negative]);
-    let slope = tape.scale(&bell, std::f32::consts::FRAC_2_SQRT_PI);
-    Ok(vec![(0, tape.mul(call.cotangent()?, &slope))])
 }

@@ -60,9 +60,9 @@ fn matmul(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let batch = product_shape.get(..batch).unwrap_or_default();
     let mut results = Vec::new();
     if call.wants(0) {
-        let dy = with_ones(tape, call.cotangent()?, &lacking);
+        let dy = tape.unsqueeze(call.cotangent()?, &lacking);
         let turned = match shape_b.len() {
-            1 => with_ones(tape, b, &[0]),
+            1 => tape.unsqueeze(b, &[0]),
             rank => transposed(tape, b, rank),
         };
         let product = tape.op("MatMul", &[&dy, &turned]);
@@ -76,13 +76,13 @@ fn matmul(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
             } else {
                 vec![rank - 1]
             };
-            let row = with_ones(tape, call.cotangent()?, &at);
-            let rows = with_ones(tape, a, if shape_a.len() == 1 { &[0] } else { &[] });
+            let row = tape.unsqueeze(call.cotangent()?, &at);
+            let rows = tape.unsqueeze(a, if shape_a.len() == 1 { &[0] } else { &[] });
             tape.op("MatMul", &[&row, &rows])
         } else {
-            let dy = with_ones(tape, call.cotangent()?, &lacking);
+            let dy = tape.unsqueeze(call.cotangent()?, &lacking);
             let turned = match shape_a.len() {
-                1 => with_ones(tape, a, &[1]),
+                1 => tape.unsqueeze(a, &[1]),
                 rank => transposed(tape, a, rank),
             };
             tape.op("MatMul", &[&turned, &dy])
@@ -99,15 +99,6 @@ fn matrix(shape: &[Dim]) -> Vec<Dim> {
         [size] => vec![Dim::Known(1), size.clone()],
         _ => shape[shape.len().saturating_sub(2)..].to_vec(),
     }
-}
-
-/// A tensor with axes of size one put in.
-fn with_ones(tape: &mut Tape<'_>, tensor: &str, axes: &[i64]) -> String {
-    if axes.is_empty() {
-        return tensor.to_owned();
-    }
-    let axes = tape.ints(axes);
-    tape.op("Unsqueeze", &[tensor, &axes])
 }
 
 /// The last two axes exchanged.

@@ -7,10 +7,13 @@
 
 mod activation;
 mod conv;
+mod einsum;
 mod elementwise;
+mod functions;
 mod index;
 mod join;
 mod linear;
+mod magnitude;
 mod mask;
 mod norm;
 mod pool;
@@ -19,6 +22,8 @@ mod resize;
 mod selection;
 mod shape;
 mod slice;
+mod smooth;
+mod softmax;
 
 use super::tape::{Call, Cotangents, Tape};
 
@@ -29,16 +34,21 @@ pub type Rule = fn(&mut Tape<'_>, &Call<'_>) -> Cotangents;
 const FAMILIES: &[&[(&str, Rule)]] = &[
     activation::RULES,
     conv::RULES,
+    einsum::RULES,
     elementwise::RULES,
+    functions::RULES,
     index::RULES,
     join::RULES,
     linear::RULES,
+    magnitude::RULES,
     norm::RULES,
     pool::RULES,
     reduce::RULES,
     resize::RULES,
     shape::RULES,
     slice::RULES,
+    smooth::RULES,
+    softmax::RULES,
 ];
 
 /// The rule of an operator.

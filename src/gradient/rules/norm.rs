@@ -1,4 +1,4 @@
-//! Normalisation by stored or computed statistics, and softmax.
+//! Normalisation by stored or computed mean and variance.
 
 use super::Rule;
 use super::reduce::reduced;
@@ -10,8 +10,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("GroupNormalization", group_normalization),
     ("InstanceNormalization", instance_normalization),
     ("LayerNormalization", layer_normalization),
-    ("LogSoftmax", log_softmax),
-    ("Softmax", softmax),
+    ("MeanVarianceNormalization", mean_variance_normalization),
 ];
 
 /// With the stored statistics it is a factor a channel: `scale / sqrt(variance + epsilon)`.
@@ -189,31 +188,19 @@ fn group_normalization(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     Ok(results)
 }
 
-/// The axes of a softmax: its own, and until opset 12 all behind it too.
-fn softmax_axes(tape: &Tape<'_>, call: &Call<'_>) -> Result<Vec<i64>, GradientError> {
-    let rank = tape.shape(call.output())?.len();
-    let flattened = call.opset < 13;
-    let axis = call.axis(if flattened { 1 } else { -1 }, rank)?;
-    let end = if flattened { rank } else { axis + 1 };
-    Ok((axis as i64..end as i64).collect())
-}
-
-/// `dX = (dY - sum(dY Y)) Y`
-fn softmax(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let (y, dy) = (call.output(), call.cotangent()?);
-    let axes = softmax_axes(tape, call)?;
-    let weighted = tape.mul(dy, y);
-    let sum = tape.sum(&weighted, &axes);
-    let centred = tape.op("Sub", &[dy, &sum]);
-    Ok(vec![(0, tape.mul(&centred, y))])
-}
-
-/// `dX = dY - exp(Y) sum(dY)`
-fn log_softmax(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
-    let (y, dy) = (call.output(), call.cotangent()?);
-    let axes = softmax_axes(tape, call)?;
-    let sum = tape.sum(dy, &axes);
-    let probabilities = tape.op("Exp", &[y]);
-    let share = tape.mul(&probabilities, &sum);
-    Ok(vec![(0, tape.op("Sub", &[dy, &share]))])
+/// `Y = (X - mean) / (deviation + 1e-9)`, by default over batch and picture: the statistics of a channel.
+///
+/// The constant keeps zero from being divided by zero and is too small to matter otherwise.
+fn mean_variance_normalization(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let x = call.input(0)?;
+    let rank = tape.shape(x)?.len();
+    let axes = call.ints("axes").unwrap_or_else(|| vec![0, 2, 3]);
+    let axes = axes.into_iter().map(|axis| call.within(axis, rank));
+    let axes = axes.collect::<Result<Vec<usize>, _>>()?;
+    let axes = axes.into_iter().map(|axis| axis as i64).collect();
+    let standardised = Standardised::again(tape, call, x, axes, 1e-18);
+    Ok(vec![(
+        0,
+        standardised.backward(tape, call, call.cotangent()?),
+    )])
 }
