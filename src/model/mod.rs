@@ -3,6 +3,7 @@
 mod error;
 pub mod external;
 pub mod facts;
+mod growth;
 mod guess;
 pub(crate) mod half;
 mod inline;
@@ -104,10 +105,12 @@ impl Model {
     ) -> Result<Model, ModelError> {
         let limits = Limits::default();
         let mut proto = onnx::read_beside(bytes, files, &limits)?;
+        growth::check(graph_of(&proto)?, &limits)?;
         let given = manifest.map(Manifest::parse).transpose()?;
         let input = input::find(graph_of(&proto)?, given.as_ref())?;
         input::fix_size(&mut proto, &input);
         inline::conditions(&mut proto, &limits)?;
+        growth::check(graph_of(&proto)?, &limits)?;
         let facts = opset::modernise(&mut proto, &limits)?;
         let graph = graph_of(&proto)?;
         let mut outputs = outputs::find(graph, &facts, given.as_ref())?;

@@ -282,6 +282,15 @@ fn check_node(node: &NodeProto, limits: &Limits) -> Result<(), ModelError> {
     for attribute in &node.attribute {
         let rank = limits.rank as i64;
         let axes = attribute.ints.iter().chain([&attribute.i]);
+        // tract takes anything else for a sequence of swaps, and finds no end of them.
+        let is_order = (0..attribute.ints.len() as i64).all(|axis| attribute.ints.contains(&axis));
+        if node.op_type == "Transpose" && attribute.name == "perm" && !is_order {
+            return Err(ModelError::Damaged(format!(
+                "node {} (Transpose) has the order {:?}, which is none of its axes",
+                node_name(node),
+                &attribute.ints[..attribute.ints.len().min(8)]
+            )));
+        }
         let names_axes = matches!(attribute.name.as_str(), "axis" | "axes");
         let beyond = axes.copied().find(|axis| !(-rank..rank).contains(axis));
         if let Some(axis) = beyond.filter(|_| names_axes) {
