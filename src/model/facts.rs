@@ -2,10 +2,10 @@
 //!
 //! The inference is tract's; this module turns its answer into a table by ONNX tensor name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 use tract_onnx::prelude::InferenceModelExt;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 use tract_onnx::tract_hir::prelude::{DatumType, Tensor};
@@ -110,11 +110,14 @@ const SHAPE_KEEPING: &[(&str, usize)] = &[
 pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
     let mut simple = proto.clone();
     half::widen_half_initializers(&mut simple);
+    let read: HashSet<String> = proto.graph.iter().flat_map(read_names).cloned().collect();
     for node in simple.graph.iter_mut().flat_map(|graph| &mut graph.node) {
         let keeps_shape = SHAPE_KEEPING
             .iter()
             .any(|(operator, _)| *operator == node.op_type);
-        if keeps_shape && node.output.iter().skip(1).all(String::is_empty) {
+        // Old exports of a normalisation over weights list statistics that nothing reads; tract takes them for damage.
+        if keeps_shape && !node.output.iter().skip(1).any(|name| read.contains(name)) {
+            node.output.truncate(1);
             node.op_type = "Identity".into();
             node.attribute.clear();
             node.input.truncate(1);
@@ -137,6 +140,27 @@ pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
     }
     check(proto, &facts, limits)?;
     Ok(facts)
+}
+
+/// The names that nodes and outputs of a graph read.
+fn read_names(graph: &GraphProto) -> impl Iterator<Item = &String> {
+    let outputs = graph.output.iter().map(|output| &output.name);
+    graph
+        .node
+        .iter()
+        .flat_map(|node| &node.input)
+        .chain(outputs)
+}
+
+/// The first node whose inputs are known and whose result is not: the operator that the inference does not get past.
+#[must_use]
+pub fn first_gap<'g>(graph: &'g GraphProto, facts: &Facts) -> Option<&'g NodeProto> {
+    let is_known =
+        |name: &String| name.is_empty() || facts.get(name).is_some_and(|fact| fact.shape.is_some());
+    graph
+        .node
+        .iter()
+        .find(|node| node.input.iter().all(is_known) && !node.output.iter().all(is_known))
 }
 
 /// Checks what only inferred shapes tell: sizes, and the ranks and axes that [`SHAPE_KEEPING`] operators rely on.

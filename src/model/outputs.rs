@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use tract_onnx::pb::{GraphProto, NodeProto};
 
-use super::facts::{Fact, Facts};
+use super::facts::{self, Fact, Facts};
 use super::layers::{descendants, producers};
 use super::onnx::node_name;
 use super::{Manifest, ModelError};
@@ -266,7 +266,17 @@ impl<'g> Search<'g> {
                     .take(6)
                     .map(|name| format!("{name} {}", shape(name)))
                     .collect();
-                Err(ModelError::NoScores(texts.join(", ")))
+                let gap = facts::first_gap(self.graph, self.facts).filter(|_| {
+                    names().any(|name| self.facts.get(name).is_none_or(|fact| fact.shape.is_none()))
+                });
+                Err(match gap {
+                    Some(node) => ModelError::Unsupported(format!(
+                        "the engine does not know operator {} (node {}), or not in this form",
+                        node.op_type,
+                        node_name(node)
+                    )),
+                    None => ModelError::NoScores(texts.join(", ")),
+                })
             }
         }
     }
