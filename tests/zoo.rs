@@ -51,9 +51,9 @@ const FAMILIES: [(&str, &[&str]); 5] = [
     ),
     (
         "without batch normalisation",
-        &["convnext", "nfnet", "poolformer"],
+        &["convnext", "convnext-v2", "nfnet", "poolformer"],
     ),
-    ("hybrid", &["maxvit", "mobilevit"]),
+    ("hybrid", &["levit", "maxvit", "mobilevit"]),
     (
         "transformers",
         &[

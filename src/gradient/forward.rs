@@ -6,6 +6,9 @@ use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType}
 
 use crate::model::facts::{Dim, ElementType, Fact, Facts};
 use crate::model::layers::ancestors;
+use crate::model::layout;
+
+use super::tape::int;
 
 /// The part of a graph that `outputs` need.
 pub(super) fn pruned(graph: &GraphProto, outputs: &[&str]) -> GraphProto {
@@ -224,4 +227,77 @@ pub(super) fn spell_out_celu(graph: &mut GraphProto) {
             step("Mul", [&part("elu"), &part("alpha")], y.clone()),
         ]);
     }
+}
+
+/// Writes a `Slice` with steps as `Gather`: tract 0.23.9 moves one in front of a `Reshape`, where its axis is another.
+pub(super) fn spell_out_steps(graph: &mut GraphProto, facts: &Facts) {
+    let nodes = std::mem::take(&mut graph.node);
+    for node in nodes {
+        let (Some(places), Some(y)) = (stepped(&node, facts), node.output.first()) else {
+            graph.node.push(node);
+            continue;
+        };
+        let mut x = node.input[0].clone();
+        let last = places.len().saturating_sub(1);
+        for (position, (axis, indices)) in places.iter().enumerate() {
+            let part = |part: &str| format!("backward/steps/{y}/{position}/{part}");
+            graph.initializer.push(TensorProto {
+                name: part("indices"),
+                data_type: DataType::Int64 as i32,
+                dims: vec![indices.len() as i64],
+                raw_data: indices
+                    .iter()
+                    .flat_map(|index| index.to_le_bytes())
+                    .collect(),
+                ..TensorProto::default()
+            });
+            let output = if position == last {
+                y.clone()
+            } else {
+                part("taken")
+            };
+            graph.node.push(NodeProto {
+                name: output.clone(),
+                op_type: "Gather".into(),
+                input: vec![x, part("indices")],
+                output: vec![output.clone()],
+                attribute: vec![int("axis", *axis)],
+                ..NodeProto::default()
+            });
+            x = output;
+        }
+    }
+}
+
+/// The longest axis that is written out.
+const LONGEST_AXIS: i64 = 1 << 16;
+
+/// The axes of a `Slice` that goes forward in steps of more than one along each of them, and the places that it takes.
+fn stepped(node: &NodeProto, facts: &Facts) -> Option<Vec<(i64, Vec<i64>)>> {
+    if node.op_type != "Slice" || node.input.len() != 5 {
+        return None;
+    }
+    let input = |position: usize| layout::integers(facts, &node.input[position]);
+    let (starts, ends, axes, steps) = (input(1)?, input(2)?, input(3)?, input(4)?);
+    let shape = facts.get(&node.input[0])?.shape.as_ref()?;
+    let rank = shape.len() as i64;
+    let all = axes.iter().zip(starts).zip(ends).zip(steps);
+    let places = all.map(|(((&axis, start), end), step)| {
+        let axis = if axis < 0 { axis + rank } else { axis };
+        let size = shape.get(usize::try_from(axis).ok()?)?.known()?;
+        if !(2..=LONGEST_AXIS).contains(&step) || !(0..=LONGEST_AXIS).contains(&size) {
+            return None;
+        }
+        let within = |place: i64| match place {
+            place if place < 0 => (place.saturating_add(size)).max(0),
+            place => place.min(size),
+        };
+        let indices: Vec<i64> = (within(start)..within(end))
+            .step_by(step as usize)
+            .collect();
+        (!indices.is_empty()).then_some((axis, indices))
+    });
+    places
+        .collect::<Option<Vec<_>>>()
+        .filter(|places| !places.is_empty())
 }

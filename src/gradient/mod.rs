@@ -96,6 +96,7 @@ pub fn differentiate(
     graph.node.extend(tape.nodes);
     graph.initializer.extend(tape.initializers);
     forward::spell_out_celu(&mut graph);
+    forward::spell_out_steps(&mut graph, &model.facts);
     free_names(&mut graph, &mut outputs);
     for (public, tensor) in &outputs {
         if public != tensor {
