@@ -145,13 +145,14 @@ fn check(name: &str) {
     );
 }
 
-const FAMILIES: [&str; 10] = [
+const FAMILIES: [&str; 11] = [
     "activation",
     "conv",
     "elementwise",
     "index",
     "linear",
     "norm",
+    "opset",
     "pool",
     "reduce",
     "resize",
@@ -186,6 +187,11 @@ fn matrix_products() {
 #[wasm_bindgen_test(unsupported = test)]
 fn normalisation() {
     check("norm");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn opsets() {
+    check("opset");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -349,4 +355,54 @@ fn names_of_the_model_do_not_matter() {
 fn the_same_request_gives_the_same_bytes() {
     let bytes = || onnx::write(&differentiated("conv-residual", "layer").unwrap());
     assert_eq!(bytes(), bytes());
+}
+
+/// Every integer and scale of the fixtures' constants and attributes, one at a time, replaced by an absurd one: an error or a graph,
+/// never a panic nor an endless loop.
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn absurd_constants_do_no_harm() {
+    const INTEGERS: [i64; 5] = [i64::MIN, -1, 0, 1_000_000_000, i64::MAX];
+    const FLOATS: [f32; 4] = [f32::NAN, -1.0, 0.0, 1e30];
+    let try_it = |proto: &ModelProto, name: &str| {
+        if let Ok(model) = Model::open(&onnx::write(proto), None, name) {
+            let _ = differentiate(&model, &["layer".into()], true);
+        }
+    };
+    for case in ["index", "opset", "resize", "shape"]
+        .into_iter()
+        .flat_map(family)
+    {
+        let graph = case.proto.graph.as_ref().unwrap();
+        for (index, tensor) in graph.initializer.iter().enumerate() {
+            let small = tensor.raw_data.len() <= 64;
+            let replacements: Vec<Vec<u8>> = match tensor.data_type {
+                7 if small => INTEGERS.map(|value| value.to_le_bytes().to_vec()).to_vec(),
+                1 if small => FLOATS.map(|value| value.to_le_bytes().to_vec()).to_vec(),
+                _ => continue,
+            };
+            for raw in replacements {
+                for at in (0..tensor.raw_data.len()).step_by(raw.len()) {
+                    let mut proto = case.proto.clone();
+                    let changed = &mut proto.graph.as_mut().unwrap().initializer[index];
+                    changed.raw_data[at..at + raw.len()].copy_from_slice(&raw);
+                    try_it(&proto, &case.name);
+                }
+            }
+        }
+        for (index, node) in graph.node.iter().enumerate() {
+            for (position, attribute) in node.attribute.iter().enumerate() {
+                for value in INTEGERS {
+                    for entry in 0..attribute.ints.len().max(1) {
+                        let mut proto = case.proto.clone();
+                        let node = &mut proto.graph.as_mut().unwrap().node[index];
+                        let changed = &mut node.attribute[position];
+                        changed.i = value;
+                        changed.ints.get_mut(entry).map(|slot| *slot = value);
+                        try_it(&proto, &case.name);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -39,17 +39,41 @@ const REFUSED: &[(i64, &[&str])] = &[
 /// # Errors
 /// [`ModelError::Unsupported`] names the operator whose form cannot be converted; otherwise those of [`facts::infer`].
 pub(super) fn modernise(proto: &mut ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
-    let facts = facts::infer(proto, limits)?;
     let opset = onnx::opset(proto);
+    let unknown = Facts::new();
+    rewrite(proto, opset, &unknown, |converter, mut node, out| {
+        converter.move_attributes(&mut node)?;
+        out.push(node);
+        Ok(())
+    })?;
+    onnx::raise_opset(proto, MINIMUM_OPSET);
+    let facts = facts::infer(proto, limits)?;
+    let changed = rewrite(proto, opset, &facts, |converter, node, out| {
+        converter.by_facts(node, out)
+    })?;
+    if changed {
+        facts::infer(proto, limits)
+    } else {
+        Ok(facts)
+    }
+}
+
+/// Puts every node through `convert`; returns whether one of them changed.
+fn rewrite(
+    proto: &mut ModelProto,
+    opset: i64,
+    facts: &Facts,
+    convert: impl Fn(&mut Converter<'_>, NodeProto, &mut Vec<NodeProto>) -> Result<(), ModelError>,
+) -> Result<bool, ModelError> {
     let Some(graph) = proto.graph.as_mut() else {
-        return Ok(facts);
+        return Ok(false);
     };
     let names = graph.node.iter().flat_map(|node| &node.output);
     let initializers = graph.initializer.iter().map(|tensor| &tensor.name);
     let read = graph.node.iter().flat_map(|node| &node.input);
     let mut converter = Converter {
         opset,
-        facts: &facts,
+        facts,
         taken: names.chain(initializers).cloned().collect(),
         read: read.cloned().collect(),
         constants: Vec::new(),
@@ -57,19 +81,14 @@ pub(super) fn modernise(proto: &mut ModelProto, limits: &Limits) -> Result<Facts
     };
     let mut nodes = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node) {
-        converter.convert(node, &mut nodes)?;
+        convert(&mut converter, node, &mut nodes)?;
     }
     let Converter {
         constants, changed, ..
     } = converter;
     graph.node = nodes;
     graph.initializer.extend(constants);
-    onnx::raise_opset(proto, MINIMUM_OPSET);
-    if changed {
-        facts::infer(proto, limits)
-    } else {
-        Ok(facts)
-    }
+    Ok(changed)
 }
 
 /// What the conversion of one node may need of the graph around it.
@@ -85,52 +104,76 @@ struct Converter<'a> {
 }
 
 impl Converter<'_> {
-    /// Writes `node` in its present form: mostly one node, sometimes several.
-    fn convert(&mut self, mut node: NodeProto, out: &mut Vec<NodeProto>) -> Result<(), ModelError> {
+    /// Gives `node` the inputs that it has today, without knowing any shape.
+    fn move_attributes(&mut self, node: &mut NodeProto) -> Result<(), ModelError> {
         let opset = self.opset;
         let operator = node.op_type.clone();
         let refused = REFUSED
             .iter()
             .find(|(since, operators)| opset < *since && operators.contains(&operator.as_str()));
         if let Some((since, _)) = refused {
-            return Err(self.refusal(&node, *since));
+            return Err(self.refusal(node, *since));
         }
         match operator.as_str() {
             "Slice" if opset < 10 => {
                 for (position, name) in [(1, "starts"), (2, "ends"), (3, "axes")] {
-                    self.ints_to_input(&mut node, name, position);
+                    self.ints_to_input(node, name, position);
                 }
             }
             "TopK" if opset < 10 => {
-                if let Some(k) = take(&mut node, "k") {
-                    let raw = k.i.to_le_bytes().to_vec();
-                    self.input(&mut node, "k", 1, DataType::Int64, vec![1], raw);
+                if let Some(k) = take(node, "k") {
+                    self.int_input(node, "k", 1, vec![k.i]);
                 }
             }
-            "Upsample" => self.upsample(&mut node)?,
-            "Resize" if opset < 11 => self.plain_resize(&mut node)?,
+            "Upsample" => {
+                if let Some(scales) = take(node, "scales") {
+                    let raw = scales.floats.iter().flat_map(|scale| scale.to_le_bytes());
+                    let dims = vec![scales.floats.len() as i64];
+                    self.input(node, "scales", 1, DataType::Float, dims, raw.collect());
+                }
+                node.op_type = "Resize".into();
+                self.plain_coordinates(node);
+            }
+            "Resize" if opset < 11 => self.plain_coordinates(node),
             "Scatter" if opset < 11 => node.op_type = "ScatterElements".into(),
             "Clip" if opset < 11 => {
                 for (position, name) in [(1, "min"), (2, "max")] {
-                    self.float_to_input(&mut node, name, position);
+                    self.float_to_input(node, name, position);
                 }
             }
             "Pad" if opset < 11 => {
-                self.ints_to_input(&mut node, "pads", 1);
-                self.float_to_input(&mut node, "value", 2);
+                self.ints_to_input(node, "pads", 1);
+                self.float_to_input(node, "value", 2);
             }
-            "Pad" => self.pad_every_axis(&mut node),
             // At inference the ratio does nothing.
             "Dropout" if opset < 12 => node.attribute.clear(),
-            "BatchNormalization" if opset < 14 => self.batch_normalization(&mut node)?,
+            "BatchNormalization" if opset < 14 => self.batch_normalization(node)?,
             "ReduceSum" | "Squeeze" | "Unsqueeze" if opset < 13 => {
-                self.ints_to_input(&mut node, "axes", 1);
+                self.ints_to_input(node, "axes", 1);
             }
-            "Split" if opset < 13 => self.ints_to_input(&mut node, "split", 1),
+            "Split" if opset < 13 => self.ints_to_input(node, "split", 1),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes `node` in its present form where that depends on shapes or constants: mostly one node, sometimes several.
+    fn by_facts(
+        &mut self,
+        mut node: NodeProto,
+        out: &mut Vec<NodeProto>,
+    ) -> Result<(), ModelError> {
+        let opset = self.opset;
+        match node.op_type.as_str() {
             "Softmax" | "LogSoftmax" if opset < 13 => return self.softmax(node, out),
             "GroupNormalization" if (18..21).contains(&opset) => {
                 self.group_normalization(node, out);
                 return Ok(());
+            }
+            "Resize" if opset < 11 => self.plain_nearest(&mut node)?,
+            "Pad" => {
+                self.pad_every_axis(&mut node);
+                self.cut_by_slice(&mut node, out);
             }
             _ => {}
         }
@@ -138,28 +181,18 @@ impl Converter<'_> {
         Ok(())
     }
 
-    /// `Upsample` is the `Resize` of opset 10 under its first name; before opset 9 its scales were an attribute.
-    fn upsample(&mut self, node: &mut NodeProto) -> Result<(), ModelError> {
-        if let Some(scales) = take(node, "scales") {
-            let raw = scales.floats.iter().flat_map(|scale| scale.to_le_bytes());
-            let count = scales.floats.len() as i64;
-            self.input(
-                node,
-                "scales",
-                1,
-                DataType::Float,
-                vec![count],
-                raw.collect(),
-            );
-        }
-        node.op_type = "Resize".into();
-        self.plain_resize(node)
+    /// Before opset 11 pixels had no size: a place in the result, divided by the scale, is a place in the source. There was no
+    /// region of interest.
+    fn plain_coordinates(&mut self, node: &mut NodeProto) {
+        node.attribute
+            .push(text("coordinate_transformation_mode", "asymmetric"));
+        node.input.insert(node.input.len().min(1), String::new());
+        self.changed = true;
     }
 
-    /// Before opset 11 pixels had no size: a place in the result, divided by the scale, is a place in the source. The nearest
-    /// source was the one below when growing and the one above when shrinking, as ONNX Runtime has it.
-    fn plain_resize(&mut self, node: &mut NodeProto) -> Result<(), ModelError> {
-        let scales = node.input.get(1).and_then(|name| self.facts.get(name));
+    /// Before opset 11 the nearest source was the one below when growing and the one above when shrinking, as ONNX Runtime has it.
+    fn plain_nearest(&mut self, node: &mut NodeProto) -> Result<(), ModelError> {
+        let scales = node.input.get(2).and_then(|name| self.facts.get(name));
         let scales = scales.and_then(|fact| fact.values.as_deref());
         let shrinks = scales.is_some_and(|scales| scales.iter().any(|&scale| scale < 1.0));
         let grows = scales.is_none_or(|scales| scales.iter().any(|&scale| scale > 1.0));
@@ -167,25 +200,16 @@ impl Converter<'_> {
             return Err(self.refusal(node, 11));
         }
         let nearest = if shrinks { "ceil" } else { "floor" };
-        node.attribute.extend([
-            text("coordinate_transformation_mode", "asymmetric"),
-            text("nearest_mode", nearest),
-        ]);
-        node.input.insert(1, String::new());
-        self.changed = true;
+        node.attribute.push(text("nearest_mode", nearest));
         Ok(())
     }
 
     /// `Pad` with the axes that it names, since opset 18: all axes in their order instead, as every opset has it.
     fn pad_every_axis(&mut self, node: &mut NodeProto) {
-        let ints = |position: usize| -> Option<Vec<i64>> {
-            let fact = self.facts.get(node.input.get(position)?)?;
-            let values = fact.values.as_ref()?;
-            Some(values.iter().map(|&value| value as i64).collect())
-        };
         let rank = node.input.first().and_then(|name| self.facts.get(name));
         let rank = rank.and_then(Fact::rank);
-        let (Some(pads), Some(axes), Some(rank)) = (ints(1), ints(3), rank) else {
+        let (Some(pads), Some(axes), Some(rank)) = (self.ints(node, 1), self.ints(node, 3), rank)
+        else {
             return;
         };
         let mut all = vec![0; 2 * rank];
@@ -203,10 +227,52 @@ impl Converter<'_> {
             };
             (all[axis], all[rank + axis]) = (before, after);
         }
-        let raw = all.iter().flat_map(|pad| pad.to_le_bytes()).collect();
-        let dims = vec![all.len() as i64];
-        self.input(node, "pads", 1, DataType::Int64, dims, raw);
+        self.int_input(node, "pads", 1, all);
         node.input.truncate(3);
+    }
+
+    /// Negative pads cut elements off, which tract 0.23.9 does not do: a `Slice` before the `Pad` does.
+    fn cut_by_slice(&mut self, node: &mut NodeProto, out: &mut Vec<NodeProto>) {
+        let mut mode = node.attribute.iter().filter(|a| a.name == "mode");
+        let constant = mode.all(|mode| mode.s == b"constant");
+        let Some(pads) = self.ints(node, 1).filter(|_| constant) else {
+            return;
+        };
+        let bounded = pads.iter().all(|pad| pad.checked_neg().is_some());
+        if !bounded || pads.iter().all(|&pad| pad >= 0) {
+            return;
+        }
+        let (before, after) = pads.split_at(pads.len() / 2);
+        let starts = before.iter().map(|&pad| (-pad).max(0)).collect();
+        let ends = after
+            .iter()
+            .map(|&pad| if pad < 0 { pad } else { i64::MAX });
+        let y = node.output.first().cloned().unwrap_or_default();
+        let cut = self.name(&y, "cut");
+        let mut slice = NodeProto {
+            name: cut.clone(),
+            op_type: "Slice".into(),
+            input: node.input.iter().take(1).cloned().collect(),
+            output: vec![cut.clone()],
+            ..NodeProto::default()
+        };
+        self.int_input(&mut slice, "starts", 1, starts);
+        self.int_input(&mut slice, "ends", 2, ends.collect());
+        let kept = pads.iter().map(|&pad| pad.max(0)).collect();
+        self.int_input(node, "pads", 1, kept);
+        node.input[0] = cut;
+        out.push(slice);
+    }
+
+    /// The integers of an input that is constant.
+    fn ints(&self, node: &NodeProto, position: usize) -> Option<Vec<i64>> {
+        let name = node.input.get(position)?;
+        if let Some(made) = self.constants.iter().find(|tensor| tensor.name == *name) {
+            let (values, _) = made.raw_data.as_chunks();
+            return Some(values.iter().map(|&raw| i64::from_le_bytes(raw)).collect());
+        }
+        let values = self.facts.get(name)?.values.as_ref()?;
+        Some(values.iter().map(|&value| value as i64).collect())
     }
 
     /// Statistics came out of training only; the present form has no place for them.
@@ -257,20 +323,12 @@ impl Converter<'_> {
     /// a group is an axis.
     fn group_normalization(&mut self, mut node: NodeProto, out: &mut Vec<NodeProto>) {
         let groups = take(&mut node, "num_groups").map_or(1, |attribute| attribute.i);
-        let raw = [0, groups, -1].into_iter().flat_map(i64::to_le_bytes);
         let mut reshape = NodeProto {
             op_type: "Reshape".into(),
             output: node.output.clone(),
             ..NodeProto::default()
         };
-        self.input(
-            &mut reshape,
-            "groups",
-            1,
-            DataType::Int64,
-            vec![3],
-            raw.collect(),
-        );
+        self.int_input(&mut reshape, "groups", 1, vec![0, groups, -1]);
         node.op_type = "InstanceNormalization".into();
         node.attribute
             .retain(|attribute| attribute.name == "epsilon");
@@ -313,10 +371,14 @@ impl Converter<'_> {
 
     fn ints_to_input(&mut self, node: &mut NodeProto, name: &str, position: usize) {
         if let Some(attribute) = take(node, name) {
-            let raw = attribute.ints.iter().flat_map(|value| value.to_le_bytes());
-            let dims = vec![attribute.ints.len() as i64];
-            self.input(node, name, position, DataType::Int64, dims, raw.collect());
+            self.int_input(node, name, position, attribute.ints);
         }
+    }
+
+    fn int_input(&mut self, node: &mut NodeProto, name: &str, position: usize, values: Vec<i64>) {
+        let dims = vec![values.len() as i64];
+        let raw = values.into_iter().flat_map(i64::to_le_bytes).collect();
+        self.input(node, name, position, DataType::Int64, dims, raw);
     }
 
     fn float_to_input(&mut self, node: &mut NodeProto, name: &str, position: usize) {

@@ -1,12 +1,23 @@
 //! Operators that pick elements by index.
 
+use tract_onnx::pb::AttributeProto;
+
 use super::Rule;
 use super::selection::{LONGEST_AXIS, Selection};
 use crate::gradient::GradientError;
 use crate::gradient::tape::{Call, Cotangents, Tape, int, text};
 use crate::model::facts::Dim;
 
-pub(super) const RULES: &[(&str, Rule)] = &[("Gather", gather)];
+pub(super) const RULES: &[(&str, Rule)] = &[
+    ("CumSum", cumulative_sum),
+    ("Gather", gather),
+    ("GatherElements", gather_elements),
+    ("GatherND", gather_nd),
+    ("ScatterElements", scatter_elements),
+    ("ScatterND", scatter_nd),
+    ("TopK", top_k),
+    ("Trilu", triangle),
+];
 
 /// Each gathered slice's cotangent goes back to where the slice was; slices gathered twice add up.
 fn gather(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
@@ -86,4 +97,91 @@ fn scatter(tape: &mut Tape<'_>, like: &str, places: &str, updates: &str, axis: u
     let zeros = tape.zeros(&shape);
     let attributes = vec![int("axis", axis as i64), text("reduction", "add")];
     tape.node("ScatterElements", &[&zeros, places, updates], attributes)
+}
+
+fn gather_elements(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let (x, indices) = (call.input(0)?, call.input(1)?);
+    let axis = call.axis(0, tape.shape(x)?.len())?;
+    let dx = scatter(tape, x, indices, call.cotangent()?, axis);
+    Ok(vec![(0, dx)])
+}
+
+/// The values came from the places that the second output names.
+fn top_k(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let x = call.input(0)?;
+    let axis = call.axis(-1, tape.shape(x)?.len())?;
+    let places = match call.node.output.get(1).filter(|name| !name.is_empty()) {
+        Some(name) => name.clone(),
+        None => tape.forward_output(call.output(), 1),
+    };
+    let dx = scatter(tape, x, &places, call.cotangent()?, axis);
+    Ok(vec![(0, dx)])
+}
+
+fn gather_nd(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    if call.int("batch_dims", 0) != 0 {
+        return Err(call.form("batch dimensions"));
+    }
+    let (x, indices) = (call.input(0)?, call.input(1)?);
+    let shape = tape.op("Shape", &[x]);
+    let zeros = tape.zeros(&shape);
+    let inputs = [zeros.as_str(), indices, call.cotangent()?];
+    let dx = tape.node("ScatterND", &inputs, vec![text("reduction", "add")]);
+    Ok(vec![(0, dx)])
+}
+
+fn scatter_elements(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let axis = call.axis(0, tape.shape(call.input(0)?)?.len())?;
+    let axis = || vec![int("axis", axis as i64)];
+    scattered(tape, call, "GatherElements", &axis)
+}
+
+fn scatter_nd(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    scattered(tape, call, "GatherND", &Vec::new)
+}
+
+/// The updates' cotangent is gathered from where they went; what they replaced gets zero, what they were added to all.
+fn scattered(
+    tape: &mut Tape<'_>,
+    call: &Call<'_>,
+    gather: &str,
+    attributes: &dyn Fn() -> Vec<AttributeProto>,
+) -> Cotangents {
+    let (indices, updates, dy) = (call.input(1)?, call.input(2)?, call.cotangent()?);
+    let replaces = match call.text("reduction").as_deref() {
+        None | Some("none") => true,
+        Some("add") => false,
+        Some(other) => return Err(call.form(&format!("reduction {other}"))),
+    };
+    let mut results = Vec::new();
+    if call.wants(0) && replaces {
+        let shape = tape.op("Shape", &[updates]);
+        let zeros = tape.zeros(&shape);
+        let inputs = [dy, indices, zeros.as_str()];
+        results.push((0, tape.node(&call.node.op_type, &inputs, attributes())));
+    } else if call.wants(0) {
+        results.push((0, dy.to_owned()));
+    }
+    if call.wants(2) {
+        results.push((2, tape.node(gather, &[dy, indices], attributes())));
+    }
+    Ok(results)
+}
+
+/// Each element is in the sums from its own on: the sum from the other end.
+fn cumulative_sum(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let attributes = vec![
+        int("reverse", i64::from(call.int("reverse", 0) == 0)),
+        int("exclusive", call.int("exclusive", 0)),
+    ];
+    let inputs = [call.cotangent()?, call.input(1)?];
+    Ok(vec![(0, tape.node("CumSum", &inputs, attributes))])
+}
+
+/// What the triangle left out gets zero.
+fn triangle(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
+    let mut inputs = vec![call.cotangent()?];
+    inputs.extend(call.input(1).ok());
+    let upper = vec![int("upper", call.int("upper", 1))];
+    Ok(vec![(0, tape.node("Trilu", &inputs, upper))])
 }

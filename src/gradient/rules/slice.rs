@@ -100,7 +100,7 @@ fn taken(
     Ok(sources)
 }
 
-/// What was added gets no gradient, or hands it to the element that it repeats; what negative padding cut away gets zeros.
+/// What was added gets no gradient, or hands it to the element that it repeats.
 fn pad(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     if (1..call.node.input.len()).any(|position| call.wants(position)) {
         return Err(call.form("a value that depends on the picture"));
@@ -170,38 +170,25 @@ fn repeated(
         .ok_or_else(|| call.form(&format!("mode {mode}")))
 }
 
-/// Cutting by `Slice`, growing by `Pad`: tract 0.23.9 has no negative padding.
+/// What was added is cut off again.
 fn pad_constant(tape: &mut Tape<'_>, call: &Call<'_>, before: &[i64], after: &[i64]) -> Cotangents {
-    if before
-        .iter()
-        .chain(after)
-        .any(|pad| pad.checked_neg().is_none())
-    {
-        return Err(call.form("pads without bounds"));
+    if before.iter().chain(after).any(|&pad| pad < 0) {
+        return Err(call.form("negative pads"));
     }
     let axes = 0..before.len();
     let padded: Vec<usize> = axes
         .filter(|&axis| before[axis] > 0 || after[axis] > 0)
         .collect();
-    let mut dx = call.cotangent()?.to_owned();
-    if !padded.is_empty() {
-        let starts: Vec<i64> = padded.iter().map(|&axis| before[axis].max(0)).collect();
-        let end = |&axis: &usize| match after[axis] {
-            added @ 1.. => -added,
-            _ => i64::MAX,
-        };
-        let ends: Vec<i64> = padded.iter().map(end).collect();
-        let axes: Vec<i64> = padded.iter().map(|&axis| axis as i64).collect();
-        dx = tape.slice(&dx, &starts, &ends, &axes);
+    let dy = call.cotangent()?;
+    if padded.is_empty() {
+        return Ok(vec![(0, dy.to_owned())]);
     }
-    let back: Vec<i64> = before
-        .iter()
-        .chain(after)
-        .map(|&pad| (-pad).max(0))
-        .collect();
-    if back.iter().any(|&pad| pad != 0) {
-        let back = tape.ints(&back);
-        dx = tape.op("Pad", &[&dx, &back]);
-    }
-    Ok(vec![(0, dx)])
+    let starts: Vec<i64> = padded.iter().map(|&axis| before[axis]).collect();
+    let end = |&axis: &usize| match after[axis] {
+        0 => i64::MAX,
+        added => -added,
+    };
+    let ends: Vec<i64> = padded.iter().map(end).collect();
+    let axes: Vec<i64> = padded.iter().map(|&axis| axis as i64).collect();
+    Ok(vec![(0, tape.slice(dy, &starts, &ends, &axes))])
 }
