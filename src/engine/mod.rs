@@ -1,5 +1,6 @@
 //! Running graphs: one trait, so that the same code and the same tests serve every engine.
 
+mod scatter;
 mod tract;
 
 use std::fmt;

@@ -10,6 +10,7 @@ use tract_onnx::pb::{
 };
 use tract_onnx::prelude::*;
 
+use super::scatter;
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
 use crate::guard::guarded;
 use crate::model::half;
@@ -51,6 +52,8 @@ impl Engine for Tract {
             let model = tract_onnx::onnx().model_for_proto_model(&proto)?;
             // The weights are tract's now: the file's copy goes before the optimiser packs another.
             drop(proto);
+            let mut model = model.into_typed()?;
+            scatter::quicken(&mut model)?;
             model.into_optimized()?.into_runnable()
         })
         .map_err(EngineError::Prepare)?;

@@ -76,6 +76,19 @@ impl Window {
         self.dilations[axis] * (self.kernel[axis] - 1) + 1
     }
 
+    /// Pads of the convolution that leads from the output's size back to the input's at stride 1; `None` at any other stride, or where
+    /// it would have to cut.
+    pub fn pads_at_stride_1(&self) -> Option<Vec<i64>> {
+        let back = |axis: usize, pad: i64| Some(self.reach(axis) - 1 - pad).filter(|&pad| pad >= 0);
+        let begin = self.pads_begin.iter().enumerate();
+        let end = self.pads_end.iter().enumerate();
+        let pads: Option<Vec<i64>> = begin
+            .chain(end)
+            .map(|(axis, &pad)| back(axis, pad))
+            .collect();
+        pads.filter(|_| self.strides.iter().all(|&stride| stride == 1))
+    }
+
     /// Attributes of the transposed convolution that leads from the output's size back to the input's.
     ///
     /// The last windows of the forward pass may stop short of the input's end (a stride that does not divide) or reach
@@ -110,40 +123,37 @@ fn conv(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let shape = tape.sizes(weights, 0)?;
     let window = Window::of(tape, call, shape[2..].to_vec())?;
     let groups = call.int("group", 1);
-    let full: Vec<i64> = (0..window.kernel.len())
-        .map(|axis| window.reach(axis) - 1)
-        .collect();
-    let by_conv = window.strides.iter().all(|&stride| stride == 1)
-        && full
-            .iter()
-            .zip(&window.pads_begin)
-            .all(|(full, pad)| pad <= full)
-        && full
-            .iter()
-            .zip(&window.pads_end)
-            .all(|(full, pad)| pad <= full);
     let cotangent = call.cotangent()?;
-    let result = if by_conv {
-        let turned = turned_weights(tape, weights, &shape, groups);
-        let pads: Vec<i64> = full
-            .iter()
-            .zip(&window.pads_begin)
-            .chain(full.iter().zip(&window.pads_end))
-            .map(|(full, pad)| full - pad)
-            .collect();
-        let attributes = vec![
-            int("group", groups),
-            ints("kernel_shape", &window.kernel),
-            ints("dilations", &window.dilations),
-            ints("pads", &pads),
-        ];
-        tape.node("Conv", &[cotangent, &turned], attributes)
-    } else {
-        let mut attributes = window.transposed();
-        attributes.push(int("group", groups));
-        tape.node("ConvTranspose", &[cotangent, weights], attributes)
+    let result = match window.pads_at_stride_1() {
+        Some(pads) => {
+            let turned = turned_weights(tape, weights, &shape, groups);
+            same_size(tape, &window, cotangent, &turned, groups, &pads)
+        }
+        None => {
+            let mut attributes = window.transposed();
+            attributes.push(int("group", groups));
+            tape.node("ConvTranspose", &[cotangent, weights], attributes)
+        }
     };
     Ok(vec![(0, result)])
+}
+
+/// The convolution at stride 1 that leads from the output's size back to the input's, with weights turned around.
+pub(super) fn same_size(
+    tape: &mut Tape<'_>,
+    window: &Window,
+    cotangent: &str,
+    turned: &str,
+    groups: i64,
+    pads: &[i64],
+) -> String {
+    let attributes = vec![
+        int("group", groups),
+        ints("kernel_shape", &window.kernel),
+        ints("dilations", &window.dilations),
+        ints("pads", pads),
+    ];
+    tape.node("Conv", &[cotangent, turned], attributes)
 }
 
 /// Weights `[M, C/g, k...]` with the kernel reversed along every spatial axis and, within each group, output and

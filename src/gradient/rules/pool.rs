@@ -1,7 +1,7 @@
 //! Pooling.
 
 use super::Rule;
-use super::conv::Window;
+use super::conv::{Window, same_size};
 use crate::gradient::tape::{Call, Cotangents, Tape, int, text};
 
 pub(super) const RULES: &[(&str, Rule)] = &[
@@ -11,7 +11,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("MaxPool", max_pool),
 ];
 
-/// Every position of a window gets the same share: a transposed depthwise convolution of `dY / count` with ones.
+/// Every position of a window gets the same share: a transposed depthwise convolution of `dY / count` with ones, at stride 1 a plain one.
 fn average_pool(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let kernel = call
         .ints("kernel_shape")
@@ -37,12 +37,16 @@ fn average_pool(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let cotangent = tape.mul(call.cotangent()?, &share);
     let ones = vec![1.0; (channels * window.kernel.iter().product::<i64>()) as usize];
     let ones = tape.floats(&[&[channels, 1], window.kernel.as_slice()].concat(), &ones);
-    let mut attributes = window.transposed();
-    attributes.push(int("group", channels));
-    Ok(vec![(
-        0,
-        tape.node("ConvTranspose", &[&cotangent, &ones], attributes),
-    )])
+    let result = match window.pads_at_stride_1() {
+        // Ones are the same turned around.
+        Some(pads) => same_size(tape, &window, &cotangent, &ones, channels, &pads),
+        None => {
+            let mut attributes = window.transposed();
+            attributes.push(int("group", channels));
+            tape.node("ConvTranspose", &[&cotangent, &ones], attributes)
+        }
+    };
+    Ok(vec![(0, result)])
 }
 
 /// How many pixels each window averages over along one axis: those of the input, and those of the declared padding
