@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 use crate::engine::{Engine, Tract};
 use crate::explain::{self, METHODS, Target};
 use crate::image::Limits;
-use crate::model::{DEFAULT_NOTICE, Model};
+use crate::model::{Beside, DEFAULT_NOTICE, Manifest, Model, labels};
 use crate::render::{self, ColorMap};
 use crate::report;
 use crate::study::{Answer, Request, Study};
@@ -58,11 +58,43 @@ pub fn catalogue() -> String {
     .to_string()
 }
 
+/// Reads labels from a text (a line a class, JSON, a Python literal) as JSON: `[{"id", "name"}]`.
+///
+/// # Errors
+/// One line: why the text holds no labels.
+#[wasm_bindgen]
+pub fn read_labels(text: &str) -> Result<String, JsError> {
+    to_json(&labels::parse(text).map_err(thrown)?)
+}
+
+/// The files that were chosen together with a model, read by a JavaScript function `(name, offset, length) => Uint8Array` that
+/// throws the reason.
+struct Chosen(Option<js_sys::Function>);
+
+impl Beside for Chosen {
+    fn read(&self, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, String> {
+        let reason = |error: JsValue| {
+            let error = error.dyn_ref::<js_sys::Error>().map(js_sys::Error::message);
+            error.map_or("cannot be read".into(), String::from)
+        };
+        let Some(read) = &self.0 else {
+            return Err("was not chosen with it".into());
+        };
+        let (offset, length) = (offset as f64, length as f64);
+        let bytes = read
+            .call3(&JsValue::NULL, &name.into(), &offset.into(), &length.into())
+            .map_err(reason)?;
+        bytes
+            .dyn_into::<js_sys::Uint8Array>()
+            .map(|bytes| bytes.to_vec())
+            .map_err(|_| "cannot be read".into())
+    }
+}
+
 /// A model, made ready; at most one picture and one explanation of it at a time.
 #[wasm_bindgen]
 pub struct Explainer {
     engine: Arc<dyn Engine>,
-    model: Arc<Model>,
     inner: explain::Explainer,
     study: Option<Study>,
     answer: Option<Answer>,
@@ -105,7 +137,8 @@ fn to_json(value: &impl Serialize) -> Result<String, JsError> {
 
 #[wasm_bindgen]
 impl Explainer {
-    /// Opens a model and prepares it for its default layer.
+    /// Opens a model and prepares it for its default layer. `read` gives parts of the files chosen with it, `say` is told each
+    /// step in a few words.
     ///
     /// # Errors
     /// One line: what is wrong with the model or its manifest.
@@ -114,14 +147,24 @@ impl Explainer {
         model: &[u8],
         manifest_json: Option<String>,
         file_name: &str,
+        read: Option<js_sys::Function>,
+        say: Option<js_sys::Function>,
     ) -> Result<Explainer, JsError> {
+        let say = |step: &str| {
+            if let Some(say) = &say {
+                // Who does not listen misses nothing.
+                let _ = say.call1(&JsValue::NULL, &step.into());
+            }
+        };
         let id = file_name.strip_suffix(".onnx").unwrap_or(file_name);
-        let model = Arc::new(Model::open(model, manifest_json.as_deref(), id).map_err(thrown)?);
+        say("reading its graph");
+        let model = Model::open_beside(model, manifest_json.as_deref(), id, &Chosen(read));
+        let model = Arc::new(model.map_err(thrown)?);
         let engine: Arc<dyn Engine> = Arc::new(Tract);
-        let inner = explain::Explainer::new(engine.clone(), model.clone(), None).map_err(thrown)?;
+        say("deriving its gradient graph");
+        let inner = explain::Explainer::new(engine.clone(), model, None).map_err(thrown)?;
         Ok(Explainer {
             engine,
-            model,
             inner,
             study: None,
             answer: None,
@@ -133,7 +176,8 @@ impl Explainer {
     /// # Errors
     /// None in practice.
     pub fn describe(&self) -> Result<String, JsError> {
-        let manifest = &self.model.manifest;
+        let model = &self.inner.model;
+        let manifest = &model.manifest;
         let labels: Vec<_> = manifest
             .labels
             .iter()
@@ -143,17 +187,36 @@ impl Explainer {
         to_json(&json!({
             "id": manifest.id,
             "name": manifest.name,
-            "sha256": self.model.sha256,
+            "sha256": model.sha256,
             "notice": manifest.notice,
             "sources": manifest.sources,
             "labels": labels,
-            "layers": self.model.layers,
+            "layers": model.layers,
             "input": manifest.input,
-            "preprocessing": manifest.preprocessing,
-            "guessed": self.model.guessed,
+            "manifest": manifest,
+            "guessed": model.guessed,
+            "reasons": model.reasons,
+            "open_size": model.open_size,
+            "scores": model.scores,
+            "score_tensors": model.score_candidates(),
+            "squash": model.squash,
+            "own_squash": model.own_squash,
             "method": METHODS[0].id(),
-            "layer": self.inner.layer,
+            "layer": model.layer,
         }))
+    }
+
+    /// Takes another manifest. Returns `false`, and changes nothing, where the model must be opened again with it.
+    ///
+    /// # Errors
+    /// One line: what is wrong with the manifest.
+    pub fn configure(&mut self, manifest_json: &str) -> Result<bool, JsError> {
+        let manifest = Manifest::parse(manifest_json).map_err(thrown)?;
+        self.study = None;
+        self.answer = None;
+        Arc::make_mut(&mut self.inner.model)
+            .adopt(manifest)
+            .map_err(thrown)
     }
 
     /// Decodes a picture and scores it. Returns JSON: the file, the region that the network sees, the scores.
@@ -167,6 +230,7 @@ impl Explainer {
         let start = now();
         let study = Study::open(&self.inner, name, bytes, &Limits::for_a_tab()).map_err(thrown)?;
         let names = self
+            .inner
             .model
             .manifest
             .labels
@@ -207,10 +271,10 @@ impl Explainer {
     pub fn explain(&mut self, options_json: &str) -> Result<String, JsError> {
         let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
         let start = now();
-        let layer = options.layer.as_deref().unwrap_or(&self.model.layer);
+        let layer = options.layer.as_deref().unwrap_or(&self.inner.model.layer);
         if layer != self.inner.layer {
             let inner =
-                explain::Explainer::new(self.engine.clone(), self.model.clone(), Some(layer));
+                explain::Explainer::new(self.engine.clone(), self.inner.model.clone(), Some(layer));
             let inner = inner.map_err(thrown)?;
             if let Some(study) = &mut self.study {
                 study.observation = inner.observe(&study.prepared.tensor).map_err(thrown)?;

@@ -11,6 +11,7 @@ import {
   part,
   pick,
   report,
+  root,
   sample,
   samples,
   serve,
@@ -139,6 +140,17 @@ for (const scheme of ['light', 'dark'] as const) {
       await expectAccessible(page);
       await part(page, 'opacity').scrollIntoViewIfNeeded();
       await page.screenshot({ path: `test-results/page-${width}-${scheme}.png`, fullPage: true });
+      await part(page, 'model-input').setInputFiles(
+        path.join(root, 'tests', 'fixtures', 'zoo', 'swin.onnx'),
+      );
+      await expect(page.locator('#settings-reasons li')).not.toHaveCount(0);
+      await state(page, 'done');
+      await page.getByText('As JSON').click();
+      await expectAccessible(page);
+      await page.screenshot({
+        path: `test-results/page-${width}-${scheme}-settings.png`,
+        fullPage: true,
+      });
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
       const small = await page
         .locator('button:visible, select:visible, input:visible')

@@ -100,6 +100,7 @@ test('one’s own model: guessed without a manifest, as shipped with it', async 
   await state(page, 'done');
   await expect(page.locator('#model-guess')).toBeVisible();
   await expect(part(page, 'scores').locator('tbody tr')).toHaveCount(before.scores.length);
+  await page.getByText('As JSON').click();
   await page.locator('#manifest').fill(manifest.buffer.toString('utf8'));
   await page.locator('#manifest-apply').click();
   await state(page, 'loading', 'running');

@@ -40,19 +40,26 @@ function openDrop(session: Session): void {
 
 function receive(session: Session, files: File[], asModel: boolean): void {
   if (files.length === 0) return;
-  const ending = (file: File, end: string): boolean => file.name.toLowerCase().endsWith(end);
-  const manifest = files.find((file) => ending(file, '.json')) ?? null;
+  const ending = (file: File, ...ends: string[]): boolean =>
+    ends.some((end) => file.name.toLowerCase().endsWith(end));
+  const texts = files.filter((file) => ending(file, '.json', '.txt'));
+  const manifest = texts.find((file) => file.name.toLowerCase() === 'manifest.json') ?? null;
+  const labels = texts.find((file) => file !== manifest) ?? null;
   const model =
     files.find((file) => ending(file, '.onnx')) ??
-    (asModel ? files.find((file) => file !== manifest) : undefined);
+    (asModel ? files.find((file) => !texts.includes(file)) : undefined);
+  const pictures = files.filter((file) => ending(file, '.png', '.jpg', '.jpeg'));
   if (asModel && !model) {
-    session.complain(
-      `${manifest?.name}: a manifest alone. Choose it together with its .onnx file.`,
-    );
+    session.complain(`${texts[0]?.name}: no model. Choose it together with its .onnx file.`);
     return;
   }
-  if (model) void session.loadModel({ kind: 'files', model, manifest });
-  session.add(
-    asModel ? [] : files.filter((file) => file !== model && !(model && file === manifest)),
-  );
+  if (!model) {
+    session.add(files);
+    return;
+  }
+  // Whatever else lies beside a model holds its tensors.
+  const others = new Set<File>([model, ...texts, ...pictures]);
+  const data = files.filter((file) => !others.has(file));
+  void session.loadModel({ kind: 'files', model, manifest, labels, data });
+  if (!asModel) session.add(pictures);
 }

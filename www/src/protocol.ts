@@ -15,7 +15,7 @@ export interface PictureFile {
 
 export type ModelSource =
   | { kind: 'shipped'; name: string; model: string; manifest: string }
-  | { kind: 'files'; model: File; manifest: File | null };
+  | { kind: 'files'; model: File; manifest: File | null; labels: File | null; data: File[] };
 
 export interface Look {
   colormap: string;
@@ -29,6 +29,15 @@ export interface Exchange {
   load: {
     request: { source: ModelSource };
     answer: { model: ModelDescription; catalogue: Catalogue; version: string };
+  };
+  /** Another manifest for the loaded model. */
+  configure: {
+    request: { manifest: string };
+    answer: { model: ModelDescription };
+  };
+  labels: {
+    request: { text: string };
+    answer: { labels: { id: string; name: string }[] };
   };
   score: {
     request: { picture: PictureFile };
@@ -66,6 +75,8 @@ export interface Progress {
   /** Bytes so far, and of how many where the server says. */
   received: number;
   total: number | null;
+  /** What is being done with the bytes, once they are here. */
+  step: string | null;
 }
 
 export type Reply =

@@ -1,10 +1,12 @@
 /** The visit: which pictures there are, what is asked about them, and what is shown. It asks the engine for one thing at a time and always for the newest wish. */
 import { EngineClient, EngineLost } from './engine/client.ts';
+import { kept, remember } from './kept.ts';
 import type { Look, ModelSource, Pixels, Progress } from './protocol.ts';
 import type {
   Catalogue,
   ExplainOptions,
   Explanation,
+  Manifest,
   ModelDescription,
   OpenedPicture,
   Report,
@@ -46,6 +48,8 @@ export interface LoadedModel {
   model: ModelDescription;
   catalogue: Catalogue;
   version: string;
+  /** Whether the settings are the visitor's own of an earlier visit or of this one. */
+  own: boolean;
 }
 
 export class Session {
@@ -82,6 +86,52 @@ export class Session {
     this.problems = [];
     await this.#load(source, true);
     void this.#work();
+  }
+
+  /** Gives the loaded model other settings and keeps them for the next time it is opened; returns why not. */
+  async configure(manifest: Manifest): Promise<string | null> {
+    const { loaded } = this;
+    if (!loaded || this.#loading) return 'The model is still loading.';
+    this.#loading = true;
+    this.#settle();
+    try {
+      await this.#adopt(loaded, manifest);
+      remember(loaded.model.sha256, manifest);
+      return null;
+    } catch (error) {
+      if (error instanceof EngineLost) {
+        this.#loading = false;
+        await this.#failed(nameOf(loaded.source), error);
+      }
+      return error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#loading = false;
+      void this.#work();
+    }
+  }
+
+  /** Forgets the visitor's own settings of the loaded model. */
+  async forget(): Promise<void> {
+    const source = this.loaded?.source;
+    if (source?.kind !== 'files' || !this.loaded) return;
+    remember(this.loaded.model.sha256, null);
+    await this.loadModel({ ...source, manifest: null, labels: null });
+  }
+
+  /** The labels that a text holds. */
+  async labels(text: string): Promise<Manifest['labels']> {
+    return (await this.#client.ask('labels', { text })).labels;
+  }
+
+  async #adopt(loaded: LoadedModel, manifest: Manifest): Promise<void> {
+    const { model } = await this.#client.ask('configure', { manifest: JSON.stringify(manifest) });
+    this.loaded = { ...loaded, model, own: true };
+    for (const picture of this.pictures) picture.scored = null;
+    if (model.labels.length !== loaded.model.labels.length) {
+      for (const picture of this.pictures) picture.class = null;
+      this.question = { ...this.question, contrast: null };
+    }
+    this.#attempted = '';
   }
 
   /** Takes pictures in; the first of them is shown next. */
@@ -232,11 +282,18 @@ export class Session {
     this.#changed();
     try {
       const answer = await this.#client.ask('load', { source });
-      this.loaded = { source, ...answer };
+      this.loaded = { source, ...answer, own: false };
       this.question = { contrast: null, layer: null, method: null, target: null };
       for (const picture of this.pictures) Object.assign(picture, { scored: null, class: null });
       this.#attempted = '';
       this.#outcome = this.active ? this.#outcome : 'nothing';
+      const settings = this.loaded.model.guessed ? kept(this.loaded.model.sha256) : null;
+      if (settings) {
+        // Settings that no longer fit are as good as none: the guess stays.
+        await this.#adopt(this.loaded, settings).catch((error: unknown) => {
+          if (error instanceof EngineLost) throw error;
+        });
+      }
     } catch (error) {
       this.#outcome = 'failed';
       this.problems.push(explain(nameOf(source), error));

@@ -30,6 +30,30 @@ export interface Layer {
   reason: string;
 }
 
+/** `gradlens.model/1`. */
+export interface Manifest {
+  schema: string;
+  id: string;
+  name: string;
+  labels: { id: string; name: string }[];
+  input: { name: string; width: number; height: number; channels: string };
+  preprocessing: {
+    grey: boolean;
+    crop: string;
+    resize: string;
+    stretch?: { low: number; high: number };
+    mean: number[];
+    std: number[];
+  };
+  scores?: string;
+  probabilities?: string;
+  squash?: string;
+  layer?: string;
+  notice: string;
+  sources: string;
+  [more: string]: unknown;
+}
+
 export interface ModelDescription {
   id: string;
   name: string;
@@ -40,7 +64,17 @@ export interface ModelDescription {
   labels: Label[];
   layers: Layer[];
   input: { name: string; width: number; height: number; channels: string };
-  preprocessing: unknown;
+  manifest: Manifest;
+  /** What the guess rests on, a sentence each. */
+  reasons: string[];
+  /** Whether the manifest may choose the input's size. */
+  open_size: boolean;
+  scores: string;
+  /** What the scores could be read from. */
+  score_tensors: { name: string; classes: number }[];
+  squash: string;
+  /** The function that the model itself ends in. */
+  own_squash: string | null;
   /** True where no manifest came with the model, so that its preprocessing is only a guess. */
   guessed: boolean;
   method: string;

@@ -1,5 +1,6 @@
 /** What to explain: class, contrast, method, target and layer. */
 import { highest, type Session } from '../session.ts';
+import type { Layer } from '../types.ts';
 import { make, need, say } from './dom.ts';
 
 interface Option {
@@ -7,12 +8,16 @@ interface Option {
   text: string;
 }
 
+/** Beyond this many layers, a part of a name finds one. */
+const MANY_LAYERS = 24;
+
 export class ChoicesView {
   readonly #class = need('class-select', HTMLSelectElement);
   readonly #contrast = need('contrast-select', HTMLSelectElement);
   readonly #method = need('method-select', HTMLSelectElement);
   readonly #target = need('target-select', HTMLSelectElement);
   readonly #layer = need('layer-select', HTMLSelectElement);
+  readonly #filter = need('layer-filter', HTMLInputElement);
   readonly #about = need('method-about', HTMLElement);
   readonly #reason = need('layer-reason', HTMLElement);
   #filled: Session['loaded'] = null;
@@ -25,6 +30,10 @@ export class ChoicesView {
     on(this.#method, (method) => session.ask({ method }));
     on(this.#target, (target) => session.ask({ target }));
     on(this.#layer, (layer) => session.ask({ layer }));
+    this.#filter.addEventListener('input', () => {
+      this.#list(session);
+      this.update(session);
+    });
   }
 
   update(session: Session): void {
@@ -67,12 +76,46 @@ export class ChoicesView {
       this.#target,
       catalogue.targets.map((target) => ({ value: target, text: target })),
     );
-    put(
-      this.#layer,
-      model.layers.map(({ name, channels, height, width, recommended }) => ({
-        value: name,
-        text: `${name}${recommended ? ' (recommended)' : ''}: ${channels} × ${height} × ${width}`,
-      })),
+    this.#filter.value = '';
+    this.#filter.hidden = model.layers.length <= MANY_LAYERS;
+    this.#list({ loaded, question: null });
+  }
+
+  /** The layers, the recommended one first, the others by the size of their maps from the deepest on. */
+  #list({
+    loaded,
+    question,
+  }: {
+    loaded: Session['loaded'];
+    question: Session['question'] | null;
+  }): void {
+    if (!loaded) return;
+    const { model } = loaded;
+    const part = this.#filter.value.trim().toLowerCase();
+    const chosen = question?.layer ?? model.layer;
+    const fits = ({ name, recommended }: Layer): boolean =>
+      name === chosen || recommended || name.toLowerCase().includes(part);
+    const groups = new Map<string, Layer[]>();
+    for (const layer of model.layers.filter(fits).reverse()) {
+      const title = layer.recommended ? 'Recommended' : `Maps of ${layer.width} × ${layer.height}`;
+      groups.set(title, [...(groups.get(title) ?? []), layer]);
+    }
+    const titles = [...groups.keys()].sort(
+      (a, b) => +(b === 'Recommended') - +(a === 'Recommended'),
+    );
+    this.#layer.replaceChildren(
+      ...titles.map((label) =>
+        make(
+          'optgroup',
+          { label },
+          ...(groups.get(label) ?? []).map(({ name, channels, height, width }) =>
+            make('option', {
+              value: name,
+              textContent: `${name}: ${channels} × ${height} × ${width}`,
+            }),
+          ),
+        ),
+      ),
     );
   }
 }

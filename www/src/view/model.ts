@@ -19,9 +19,7 @@ export class ModelView {
     say(this.#name, model.name);
     this.#name.title = `sha256 ${model.sha256}`;
     this.#guess.hidden = !model.guessed;
-    this.#guess.title =
-      `No manifest came with this model. Guessed: ${model.input.width} × ${model.input.height}, ` +
-      `${model.input.channels}, ImageNet scaling. Choose its manifest.json together with it.`;
+    this.#guess.title = model.reasons.join(' ');
     say(this.#notice, model.notice || catalogue.notice);
     say(this.#sources, model.sources || UNKNOWN_SOURCES);
     say(this.#version, `gradlens ${version}.`);

@@ -59,12 +59,14 @@ function amount(phase: Session['phase'], progress: Session['progress']): string 
   if (phase !== 'loading' || !progress) return '';
   const { received, total } = progress;
   if (total === null) return `${megabytes(received)} MB`;
+  if (total === 0) return '';
   return received < total ? `${megabytes(received)} of ${megabytes(total)} MB` : 'preparing';
 }
 
-function sentence({ phase, loaded, active, shown, pictures, question }: Session): string {
+function sentence({ phase, loaded, progress, active, shown, pictures, question }: Session): string {
   switch (phase) {
     case 'loading':
+      if (progress?.step) return `Loading the model: ${progress.step}`;
       if (loaded) return 'Loading the model';
       return pictures.length > 0
         ? 'Loading the engine and the model; your picture is next'

@@ -2,7 +2,7 @@
 import type { ExplainOptions, Explanation, ModelDescription, OpenedPicture } from '../types.ts';
 import type { Catalogue } from '../types.ts';
 import type { Look, ModelSource, PictureFile, Pixels } from '../protocol.ts';
-import init, { Explainer, catalogue, version } from '../wasm/gradlens.js';
+import init, { Explainer, catalogue, read_labels, version } from '../wasm/gradlens.js';
 import wasmAddress from '../wasm/gradlens_bg.wasm?url';
 import type { Downloads } from './download.ts';
 
@@ -22,11 +22,13 @@ export class Engine {
   #explainer: Explainer | null = null;
   #open: Open | null = null;
   #input = { width: 1, height: 1 };
+  #source: ModelSource | null = null;
 
   /** Loads a model; the one before it stays in place if this one is refused. */
   async load(
     source: ModelSource,
     downloads: Downloads,
+    say: (step: string) => void,
   ): Promise<{
     model: ModelDescription;
     catalogue: Catalogue;
@@ -45,18 +47,56 @@ export class Engine {
         ? downloads.bytes(source.manifest).then(text)
         : source.manifest && read(source.manifest).then(text),
     ]);
-    const name = source.kind === 'shipped' ? source.name : source.model.name;
-    const next = new Explainer(bytes, manifest ?? undefined, name);
-    this.#explainer?.free();
-    this.#explainer = next;
-    this.#open = null;
-    const model = JSON.parse(next.describe()) as ModelDescription;
-    this.#input = model.input;
+    let model = this.#replace(source, bytes, manifest ?? undefined, say);
+    if (source.kind === 'files' && source.labels) {
+      const labels = this.labels(text(await read(source.labels)));
+      const { model: labelled } = await this.configure(
+        JSON.stringify({ ...model.manifest, labels }),
+      );
+      model = labelled;
+    }
     return {
       model,
       catalogue: JSON.parse(catalogue()) as Catalogue,
       version: version(),
     };
+  }
+
+  /** Takes another manifest; the model is read again only where it changes the graph. */
+  async configure(manifest: string): Promise<{ model: ModelDescription }> {
+    const source = this.#source;
+    this.#open = null;
+    if (this.#loaded().configure(manifest) || source?.kind !== 'files') {
+      return { model: this.#describe() };
+    }
+    const bytes = await read(source.model);
+    return { model: this.#replace(source, bytes, manifest, () => {}) };
+  }
+
+  labels(text: string): { id: string; name: string }[] {
+    return JSON.parse(read_labels(text)) as { id: string; name: string }[];
+  }
+
+  #replace(
+    source: ModelSource,
+    bytes: Uint8Array,
+    manifest: string | undefined,
+    say: (step: string) => void,
+  ): ModelDescription {
+    const name = source.kind === 'shipped' ? source.name : source.model.name;
+    const data = source.kind === 'shipped' ? [] : source.data;
+    const next = new Explainer(bytes, manifest, name, reader(data), say);
+    this.#explainer?.free();
+    this.#explainer = next;
+    this.#source = source;
+    this.#open = null;
+    return this.#describe();
+  }
+
+  #describe(): ModelDescription {
+    const model = JSON.parse(this.#loaded().describe()) as ModelDescription;
+    this.#input = model.input;
+    return model;
   }
 
   /** Opens the picture and scores it, unless it is open. */
@@ -119,6 +159,18 @@ export class Engine {
     if (!this.#explainer) throw new Error('no model is loaded');
     return this.#explainer;
   }
+}
+
+/** Reads parts of the files that were chosen with a model, by their names without folders. */
+function reader(files: File[]): (name: string, offset: number, length: number) => Uint8Array {
+  return (name, offset, length) => {
+    const file = files.find((file) => file.name === name.split('/').pop());
+    if (!file) throw new Error('is missing: choose it together with the model');
+    if (offset + length > file.size) throw new Error(`is too short (${file.size} bytes)`);
+    return new Uint8Array(
+      new FileReaderSync().readAsArrayBuffer(file.slice(offset, offset + length)),
+    );
+  };
 }
 
 async function read(file: File): Promise<Uint8Array<ArrayBuffer>> {

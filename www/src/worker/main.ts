@@ -28,11 +28,18 @@ async function serve(request: Request): Promise<void> {
 async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: Transferable[] }> {
   switch (request.kind) {
     case 'load': {
-      const downloads = new Downloads((received, total) =>
-        send({ kind: 'progress', received, total }),
-      );
-      return { value: await engine.load(request.source, downloads), give: [] };
+      let bytes = { received: 0, total: null as number | null };
+      const downloads = new Downloads((received, total) => {
+        bytes = { received, total };
+        send({ kind: 'progress', ...bytes, step: null });
+      });
+      const say = (step: string): void => send({ kind: 'progress', ...bytes, step });
+      return { value: await engine.load(request.source, downloads, say), give: [] };
     }
+    case 'configure':
+      return { value: await engine.configure(request.manifest), give: [] };
+    case 'labels':
+      return { value: { labels: engine.labels(request.text) }, give: [] };
     case 'score': {
       const opened = await engine.open(request.picture);
       const thumb = await engine.thumb();
