@@ -398,7 +398,9 @@ fn absurd_constants_do_no_harm() {
                         let node = &mut proto.graph.as_mut().unwrap().node[index];
                         let changed = &mut node.attribute[position];
                         changed.i = value;
-                        changed.ints.get_mut(entry).map(|slot| *slot = value);
+                        if let Some(slot) = changed.ints.get_mut(entry) {
+                            *slot = value;
+                        }
                         try_it(&proto, &case.name);
                     }
                 }

@@ -1,0 +1,190 @@
+//! The forms whose conversion depends on shapes or constants.
+
+use tract_onnx::pb::NodeProto;
+
+use super::{Converter, int, take, text};
+use crate::model::ModelError;
+use crate::model::facts::{Dim, Fact};
+
+impl Converter<'_> {
+    /// Writes `node` in its present form where that depends on shapes or constants: mostly one node, sometimes several.
+    pub(super) fn by_facts(
+        &mut self,
+        mut node: NodeProto,
+        out: &mut Vec<NodeProto>,
+    ) -> Result<(), ModelError> {
+        let opset = self.opset;
+        match node.op_type.as_str() {
+            "Softmax" | "LogSoftmax" if opset < 13 => return self.softmax(node, out),
+            "GroupNormalization" if (18..21).contains(&opset) => {
+                self.group_normalization(node, out);
+                return Ok(());
+            }
+            "Resize" if opset < 11 => self.plain_nearest(&mut node)?,
+            "Pad" => {
+                self.pad_every_axis(&mut node);
+                self.cut_by_slice(&mut node, out);
+            }
+            _ => {}
+        }
+        out.push(node);
+        Ok(())
+    }
+
+    /// Before opset 11 the nearest source was the one below when growing and the one above when shrinking, as ONNX Runtime has it.
+    fn plain_nearest(&mut self, node: &mut NodeProto) -> Result<(), ModelError> {
+        let scales = node.input.get(2).and_then(|name| self.facts.get(name));
+        let scales = scales.and_then(|fact| fact.values.as_deref());
+        let shrinks = scales.is_some_and(|scales| scales.iter().any(|&scale| scale < 1.0));
+        let grows = scales.is_none_or(|scales| scales.iter().any(|&scale| scale > 1.0));
+        if shrinks && grows {
+            return Err(self.refusal(node, 11));
+        }
+        let nearest = if shrinks { "ceil" } else { "floor" };
+        node.attribute.push(text("nearest_mode", nearest));
+        Ok(())
+    }
+
+    /// `Pad` with the axes that it names, since opset 18: all axes in their order instead, as every opset has it.
+    fn pad_every_axis(&mut self, node: &mut NodeProto) {
+        let rank = node.input.first().and_then(|name| self.facts.get(name));
+        let rank = rank.and_then(Fact::rank);
+        let (Some(pads), Some(axes), Some(rank)) = (self.ints(node, 1), self.ints(node, 3), rank)
+        else {
+            return;
+        };
+        let mut all = vec![0; 2 * rank];
+        for (index, &axis) in axes.iter().enumerate() {
+            let axis = if axis < 0 {
+                axis.saturating_add(rank as i64)
+            } else {
+                axis
+            };
+            let axis = usize::try_from(axis).ok().filter(|&axis| axis < rank);
+            let sides = (pads.get(index), pads.get(axes.len() + index));
+            // What does not fit stays as it is, for the rule of `Pad` to refuse.
+            let (Some(axis), (Some(&before), Some(&after))) = (axis, sides) else {
+                return;
+            };
+            (all[axis], all[rank + axis]) = (before, after);
+        }
+        self.int_input(node, "pads", 1, all);
+        node.input.truncate(3);
+    }
+
+    /// Negative pads cut elements off, which tract 0.23.9 does not do: a `Slice` before the `Pad` does.
+    fn cut_by_slice(&mut self, node: &mut NodeProto, out: &mut Vec<NodeProto>) {
+        let mut mode = node.attribute.iter().filter(|a| a.name == "mode");
+        let constant = mode.all(|mode| mode.s == b"constant");
+        let Some(pads) = self.ints(node, 1).filter(|_| constant) else {
+            return;
+        };
+        let bounded = pads.iter().all(|pad| pad.checked_neg().is_some());
+        if !bounded || pads.iter().all(|&pad| pad >= 0) {
+            return;
+        }
+        let (before, after) = pads.split_at(pads.len() / 2);
+        let starts = before.iter().map(|&pad| (-pad).max(0)).collect();
+        let ends = after
+            .iter()
+            .map(|&pad| if pad < 0 { pad } else { i64::MAX });
+        let y = node.output.first().cloned().unwrap_or_default();
+        let cut = self.name(&y, "cut");
+        let mut slice = NodeProto {
+            name: cut.clone(),
+            op_type: "Slice".into(),
+            input: node.input.iter().take(1).cloned().collect(),
+            output: vec![cut.clone()],
+            ..NodeProto::default()
+        };
+        self.int_input(&mut slice, "starts", 1, starts);
+        self.int_input(&mut slice, "ends", 2, ends.collect());
+        let kept = pads.iter().map(|&pad| pad.max(0)).collect();
+        self.int_input(node, "pads", 1, kept);
+        node.input[0] = cut;
+        out.push(slice);
+    }
+
+    /// Before opset 13 a softmax ran over all axes from its own on, by default from 1, as if they were one.
+    fn softmax(&mut self, mut node: NodeProto, out: &mut Vec<NodeProto>) -> Result<(), ModelError> {
+        let axis = take(&mut node, "axis").map_or(1, |attribute| attribute.i);
+        let fact = node.output.first().and_then(|name| self.facts.get(name));
+        let shape = fact.and_then(|fact| fact.shape.clone());
+        let axis = match &shape {
+            Some(shape) if axis < 0 => axis.saturating_add(shape.len() as i64),
+            _ => axis,
+        };
+        let behind = usize::try_from(axis)
+            .ok()
+            .and_then(|axis| shape.as_ref()?.get(axis + 1..));
+        let alone = behind.is_some_and(|dims| dims.iter().all(|dim| *dim == Dim::Known(1)));
+        if axis < 0 {
+            return Err(self.refusal(&node, 13));
+        }
+        if alone {
+            let last = behind.is_some_and(<[Dim]>::is_empty);
+            node.attribute
+                .push(int("axis", if last { -1 } else { axis }));
+            out.push(node);
+            return Ok(());
+        }
+        node.attribute.push(int("axis", -1));
+        let flatten = NodeProto {
+            op_type: "Flatten".into(),
+            attribute: vec![int("axis", axis)],
+            ..NodeProto::default()
+        };
+        self.reshaped(flatten, node, out);
+        Ok(())
+    }
+
+    /// Between opsets 18 and 20 scale and bias had an entry a group, a form since withdrawn: an instance is such a group, where
+    /// a group is an axis.
+    fn group_normalization(&mut self, mut node: NodeProto, out: &mut Vec<NodeProto>) {
+        let groups = take(&mut node, "num_groups").map_or(1, |attribute| attribute.i);
+        let mut reshape = NodeProto {
+            op_type: "Reshape".into(),
+            output: node.output.clone(),
+            ..NodeProto::default()
+        };
+        self.int_input(&mut reshape, "groups", 1, vec![0, groups, -1]);
+        node.op_type = "InstanceNormalization".into();
+        node.attribute
+            .retain(|attribute| attribute.name == "epsilon");
+        self.reshaped(reshape, node, out);
+    }
+
+    /// Writes `node` between `before`, which changes the shape of its first input, and a node that gives its output the old
+    /// shape.
+    fn reshaped(&mut self, mut before: NodeProto, mut node: NodeProto, out: &mut Vec<NodeProto>) {
+        let x = node.input.first().cloned().unwrap_or_default();
+        let y = node.output.first().cloned().unwrap_or_default();
+        let [inner, result, shape] =
+            ["reshaped", "result", "shape"].map(|part| self.name(&y, part));
+        let step = |operator: &str, input: Vec<String>, output: &str| NodeProto {
+            name: output.to_owned(),
+            op_type: operator.into(),
+            input,
+            output: vec![output.to_owned()],
+            ..NodeProto::default()
+        };
+        before.name.clone_from(&inner);
+        before
+            .input
+            .resize(before.input.len().max(1), String::new());
+        before.input[0].clone_from(&x);
+        before.output = vec![inner.clone()];
+        let old_input = node.input.first_mut().map(|name| (name, inner));
+        let old_output = node.output.first_mut().map(|name| (name, result.clone()));
+        for (name, new) in old_input.into_iter().chain(old_output) {
+            *name = new;
+        }
+        out.extend([
+            before,
+            node,
+            step("Shape", vec![x], &shape),
+            step("Reshape", vec![result, shape], &y),
+        ]);
+        self.changed = true;
+    }
+}
