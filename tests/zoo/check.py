@@ -140,15 +140,16 @@ def fill(row: dict, architecture: Architecture, store: Path, folder: Path, timed
         row["errors"]["tract"] = judge.errors(answers["tract"], layer)
     except Failed as problem:
         problems.append(f"{row['step']}: {problem}")
-    if timed:
-        row["step"] = "onnx-ad"
-        row["peer"] = peer.judge(path, folder, x, seed, judge.exact.input, judge.bound("input"))
     for runtime, errors in row["errors"].items():
         wrong = [f"{what} {error:.1e}" for what, error in errors.items() if not error <= judge.bound(what)]
         if wrong == [f"input {errors['input']:.1e}"] and "near" not in row:
             row["near"] = judge.near()
         if wrong and not (len(wrong) == 1 and errors["input"] <= 2.0 * row.get("near", 0.0)):
             problems.append(f"{runtime} is off: {', '.join(wrong)}")
+    if timed:
+        row["step"] = "onnx-ad"
+        bound = max(judge.bound("input"), 2.0 * (row["near"] if "near" in row else judge.near()))
+        row["peer"] = peer.judge(path, folder, x, seed, judge.exact.input, bound)
     if problems:
         row["problem"] = "; ".join(problems)
 

@@ -34,7 +34,7 @@ def title(row: dict) -> str:
 def plain(text: str) -> str:
     """A message without the path of the file that it is about, fit for a table."""
     kept = [word.replace(str(ROOT), "").rsplit("/zoo/models/", 1)[-1] for word in text.split()]
-    return " ".join(kept).replace("|", "\\|")[:220]
+    return " ".join(kept).replace("|", "\\|")[:220].removeprefix("onnx_ad._build.")
 
 
 def models(rows: list[dict]) -> str:
@@ -87,7 +87,7 @@ def comparison(rows: list[dict]) -> str:
     both = [row for row in right if "problem" not in row]
     none = [row for row in judged if "error" not in row["peer"]]
     wrong = [row for row in judged if "error" in row["peer"] and "problem" in row["peer"]]
-    converted = [row for row in judged if row["peer"].get("converted")]
+    helped = [row for row in judged if "as_it_is" in row["peer"]]
     lines = [f"Of {len(judged)} models it is right on {len(right)}, wrong on {len(wrong)}, and has no graph that runs for {len(none)}.", ""]
     if both:
         values = {
@@ -101,8 +101,10 @@ def comparison(rows: list[dict]) -> str:
             lines.append(f"| {what} | {median(ours):.1f}, {max(ours):.1f} | {median(theirs):.1f}, {max(theirs):.1f} |")
         faster = sum(ratio(row, "ort") < row["peer"]["ort_ms"] / row["ort_forward_ms"] for row in both)
         lines += ["", f"Ours is the faster one on {faster} of {len(both)}."]
-    if converted:
-        lines += ["", f"{len(converted)} models of an opset below 13 were converted to 17 first, by ONNX's own converter: it refuses their reductions."]
+    if helped:
+        reasons = Counter(plain(row["peer"]["as_it_is"]) for row in helped)
+        lines += ["", f"{len(helped)} models it refuses as they are; it was given them with a fixed batch, every shape inferred, and at opset 17 or newer. Why it refuses them:", ""]
+        lines += [f"- {reason} ({times})" for reason, times in reasons.most_common()]
     if wrong or none:
         lines += ["", "| model | onnx-ad |", "| --- | --- |"]
         lines += [f"| {title(row)} | {plain(row['peer']['problem'])} |" for row in [*wrong, *none]]
