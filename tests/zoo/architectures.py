@@ -142,7 +142,6 @@ ZOO = [
     *dynamo(19, 224, "hiera_tiny_224", batch=1),
     *script(12, 128, "pit_ti_224", plain_attention=True),
     *script(17, 128, "davit_tiny"),
-    *script(16, 240, "crossvit_tiny_240", batch=1),
     # Perceptrons over patches.
     *script(11, 128, "mixer_s32_224"),
     *script(13, 128, "resmlp_12_224"),

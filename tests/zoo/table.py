@@ -80,7 +80,7 @@ def operators(rows: list[dict]) -> str:
 
 
 def comparison(rows: list[dict]) -> str:
-    judged = [row for row in rows if "peer" in row and "ort_both_ms" in row]
+    judged = [row for row in rows if "ort_both_ms" in row and ("error" in row.get("peer", {}) or "as_it_is" in row.get("peer", {}))]
     if not judged:
         return "Not measured."
     right = [row for row in judged if "problem" not in row["peer"]]
