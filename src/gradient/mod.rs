@@ -16,7 +16,7 @@ mod rules;
 mod split;
 pub(crate) mod tape;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
     GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorShapeProto, TypeProto,
@@ -29,7 +29,7 @@ pub use names::{GRADIENT_INPUT, PROBABILITIES, SCORES, SEED, activation_name, gr
 pub use split::{Split, split_at_seed};
 
 use crate::model::facts::{Dim, ElementType};
-use crate::model::layers::{ancestors, descendants};
+use crate::model::layers::ancestors;
 use crate::model::onnx;
 use crate::model::{Layer, Layout, Model};
 use names::{SEED_WITHIN, check_names, free_names};
@@ -146,13 +146,14 @@ pub fn operators_without_rule(model: &Model) -> Vec<String> {
     let Ok(graph) = model.graph() else {
         return Vec::new();
     };
-    let below = descendants(graph, &[&model.input]);
+    let below = reached_by_gradient(model, graph, &[&model.input]);
     let above = ancestors(graph, &[&model.scores]);
     let mut missing: Vec<String> = Vec::new();
     for node in &graph.node {
-        let on_the_way = node.output.iter().any(|name| above.contains(name.as_str()))
-            && node.input.iter().any(|name| below.contains(name.as_str()))
-            && node.output.iter().any(|name| carries_gradient(model, name));
+        let on_the_way = node
+            .output
+            .iter()
+            .any(|name| above.contains(name.as_str()) && below.contains(name.as_str()));
         if on_the_way && rules::find(&node.op_type).is_none() && !missing.contains(&node.op_type) {
             missing.push(node.op_type.clone());
         }
@@ -168,14 +169,31 @@ fn carries_gradient(model: &Model, tensor: &str) -> bool {
         .is_none_or(|fact| matches!(fact.element, ElementType::F32 | ElementType::Unknown))
 }
 
+/// Names of the tensors that depend on `roots` by more than shapes and masks, the roots included.
+fn reached_by_gradient<'g>(
+    model: &Model,
+    graph: &'g GraphProto,
+    roots: &[&'g str],
+) -> HashSet<&'g str> {
+    let mut reached: HashSet<&str> = roots.iter().copied().collect();
+    for node in &graph.node {
+        let inputs = &mut node.input.iter().map(String::as_str);
+        if inputs.any(|name| reached.contains(name)) {
+            let outputs = node.output.iter().map(String::as_str);
+            reached
+                .extend(outputs.filter(|name| !name.is_empty() && carries_gradient(model, name)));
+        }
+    }
+    reached
+}
+
 /// Runs the rules from the scores back to `sought`; returns the tape and the cotangent of every tensor sought.
 fn backward<'m>(
     model: &'m Model,
     forward: &GraphProto,
     sought: &[&str],
 ) -> Result<(Tape<'m>, HashMap<String, String>), GradientError> {
-    let below = descendants(forward, sought);
-    let active = |name: &str| below.contains(name) && carries_gradient(model, name);
+    let below = reached_by_gradient(model, forward, sought);
     let mut tape = Tape::new(&model.facts);
     let mut cotangents: HashMap<String, String> = HashMap::new();
     cotangents.insert(model.scores.clone(), SEED_WITHIN.to_owned());
@@ -185,7 +203,11 @@ fn backward<'m>(
             .iter()
             .map(|name| cotangents.get(name).cloned())
             .collect();
-        let wanted: Vec<bool> = node.input.iter().map(|name| active(name)).collect();
+        let wanted: Vec<bool> = node
+            .input
+            .iter()
+            .map(|name| below.contains(name.as_str()))
+            .collect();
         let reached = given.iter().any(Option::is_some);
         if !reached || !wanted.contains(&true) {
             continue;
