@@ -27,14 +27,9 @@ impl Window {
         if input.len() != axes || output.len() != axes {
             return Err(call.form("a kernel whose rank is not its input's"));
         }
-        let list = |name: &str, default: i64, len: usize| match call.ints(name) {
-            Some(values) if values.len() == len => Ok(values),
-            Some(_) => Err(call.form(&format!("{name} of another rank than its input's"))),
-            None => Ok(vec![default; len]),
-        };
-        let strides = list("strides", 1, axes)?;
-        let dilations = list("dilations", 1, axes)?;
-        let pads = list("pads", 0, 2 * axes)?;
+        let strides = spatial(call, "strides", 1, axes)?;
+        let dilations = spatial(call, "dilations", 1, axes)?;
+        let pads = spatial(call, "pads", 0, 2 * axes)?;
         let (mut pads_begin, mut pads_end) = (pads[..axes].to_vec(), pads[axes..].to_vec());
         if strides
             .iter()
@@ -51,11 +46,8 @@ impl Window {
             match auto_pad.as_str() {
                 "" | "NOTSET" => {}
                 "VALID" => (pads_begin[axis], pads_end[axis]) = (0, 0),
-                "SAME_UPPER" => {
-                    (pads_begin[axis], pads_end[axis]) = (same / 2, same - same / 2);
-                }
-                "SAME_LOWER" => {
-                    (pads_begin[axis], pads_end[axis]) = (same - same / 2, same / 2);
+                "SAME_UPPER" | "SAME_LOWER" => {
+                    (pads_begin[axis], pads_end[axis]) = divided(same, auto_pad == "SAME_UPPER");
                 }
                 other => return Err(call.form(&format!("auto_pad {other}"))),
             }
@@ -111,6 +103,26 @@ impl Window {
             ints("output_padding", &output_padding),
         ]
     }
+}
+
+/// An attribute with one entry a spatial axis, or two.
+pub(super) fn spatial(
+    call: &Call<'_>,
+    name: &str,
+    default: i64,
+    len: usize,
+) -> Result<Vec<i64>, GradientError> {
+    match call.ints(name) {
+        Some(values) if values.len() == len => Ok(values),
+        Some(_) => Err(call.form(&format!("{name} of another rank than its input's"))),
+        None => Ok(vec![default; len]),
+    }
+}
+
+/// Padding before and behind; of an odd number the larger part goes behind where `upper`.
+pub(super) fn divided(total: i64, upper: bool) -> (i64, i64) {
+    let (less, more) = (total / 2, total - total / 2);
+    if upper { (less, more) } else { (more, less) }
 }
 
 /// `dX = ConvTranspose(dY, W)`; at stride 1 the same as a `Conv` with the kernel turned around, which every runtime

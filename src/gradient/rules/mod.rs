@@ -7,6 +7,7 @@
 
 mod activation;
 mod conv;
+mod conv_transpose;
 mod einsum;
 mod elementwise;
 mod functions;
@@ -34,6 +35,7 @@ pub type Rule = fn(&mut Tape<'_>, &Call<'_>) -> Cotangents;
 const FAMILIES: &[&[(&str, Rule)]] = &[
     activation::RULES,
     conv::RULES,
+    conv_transpose::RULES,
     einsum::RULES,
     elementwise::RULES,
     functions::RULES,
