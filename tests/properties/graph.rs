@@ -1,0 +1,184 @@
+//! Building small graphs out of random numbers.
+
+use tract_onnx::pb::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
+    tensor_proto::DataType, tensor_shape_proto::Dimension, tensor_shape_proto::dimension::Value,
+    type_proto,
+};
+
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Int as i32,
+        i: value,
+        ..AttributeProto::default()
+    }
+}
+
+pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Ints as i32,
+        ints: values.to_vec(),
+        ..AttributeProto::default()
+    }
+}
+
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Float as i32,
+        f: value,
+        ..AttributeProto::default()
+    }
+}
+
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::String as i32,
+        s: value.as_bytes().to_vec(),
+        ..AttributeProto::default()
+    }
+}
+
+/// Numbers that look random and are the same for the same seed (Steele et al. 2014, SplitMix64).
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    /// Distinct values from `low` to `high` in random order, none near zero, so that no two are near a tie or a kink.
+    pub fn distinct(&mut self, count: usize, low: f64, high: f64) -> Vec<f32> {
+        let at = |index: usize| low + (high - low) * (index as f64 + 0.5) / count as f64;
+        let apart = |value: f64| if value.abs() < 0.02 { 0.02 } else { value };
+        let mut values: Vec<f32> = (0..count).map(|index| apart(at(index)) as f32).collect();
+        for last in (1..count).rev() {
+            values.swap(last, self.below(last + 1));
+        }
+        values
+    }
+}
+
+/// A graph that reads `input`.
+pub struct Graph {
+    pub nodes: Vec<NodeProto>,
+    pub initializers: Vec<TensorProto>,
+    pub numbers: Numbers,
+    pub opset: i64,
+}
+
+impl Graph {
+    pub fn node(
+        &mut self,
+        operator: &str,
+        inputs: &[&str],
+        attributes: Vec<AttributeProto>,
+    ) -> String {
+        let output = format!("{}_{}", operator.to_lowercase(), self.nodes.len());
+        self.nodes.push(NodeProto {
+            name: output.clone(),
+            op_type: operator.into(),
+            input: inputs.iter().map(|&name| name.to_owned()).collect(),
+            output: vec![output.clone()],
+            attribute: attributes,
+            ..NodeProto::default()
+        });
+        output
+    }
+
+    fn constant(&mut self, kind: DataType, dims: &[i64], raw: Vec<u8>) -> String {
+        let name = format!("constant_{}", self.initializers.len());
+        self.initializers.push(TensorProto {
+            name: name.clone(),
+            data_type: kind as i32,
+            dims: dims.to_vec(),
+            raw_data: raw,
+            ..TensorProto::default()
+        });
+        name
+    }
+
+    pub fn ints(&mut self, values: &[i64]) -> String {
+        let raw = values.iter().flat_map(|value| value.to_le_bytes());
+        self.constant(DataType::Int64, &[values.len() as i64], raw.collect())
+    }
+
+    /// A random constant.
+    pub fn floats(&mut self, dims: &[i64], low: f64, high: f64) -> String {
+        let count = dims.iter().product::<i64>() as usize;
+        let values = self.numbers.distinct(count, low, high);
+        let raw = values.iter().flat_map(|value| value.to_le_bytes());
+        self.constant(DataType::Float, dims, raw.collect())
+    }
+
+    /// The mean over `axes`, which stay as ones.
+    pub fn mean(&mut self, x: &str, axes: &[i64]) -> String {
+        self.reduce("ReduceMean", x, axes, 1)
+    }
+
+    /// A reduction with its axes where the opset has them.
+    pub fn reduce(&mut self, operator: &str, x: &str, axes: &[i64], keepdims: i64) -> String {
+        let keep = int("keepdims", keepdims);
+        if self.opset >= 18 || operator == "ReduceSum" {
+            let axes = self.ints(axes);
+            self.node(operator, &[x, &axes], vec![keep])
+        } else {
+            self.node(operator, &[x], vec![ints("axes", axes), keep])
+        }
+    }
+
+    /// The whole model; the batch is open where it is `None`.
+    pub fn model(&self, batch: Option<usize>, shape: [usize; 4], scores: &str) -> ModelProto {
+        let size = |size: usize| Value::DimValue(size as i64);
+        let first = batch.map_or(Value::DimParam("N".into()), size);
+        let image = [first, size(shape[1]), size(shape[2]), size(shape[3])];
+        ModelProto {
+            ir_version: 8,
+            opset_import: vec![OperatorSetIdProto {
+                domain: String::new(),
+                version: self.opset,
+            }],
+            graph: Some(GraphProto {
+                name: "property".into(),
+                node: self.nodes.clone(),
+                initializer: self.initializers.clone(),
+                input: vec![declared("input", Some(&image))],
+                output: vec![declared(scores, None)],
+                ..GraphProto::default()
+            }),
+            ..ModelProto::default()
+        }
+    }
+}
+
+fn declared(name: &str, shape: Option<&[Value]>) -> ValueInfoProto {
+    let dimension = |value: &Value| Dimension {
+        value: Some(value.clone()),
+        ..Dimension::default()
+    };
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto {
+            value: Some(type_proto::Value::TensorType(type_proto::Tensor {
+                elem_type: DataType::Float as i32,
+                shape: shape.map(|shape| TensorShapeProto {
+                    dim: shape.iter().map(dimension).collect(),
+                }),
+            })),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    }
+}
