@@ -102,7 +102,8 @@ fn error(name: &str) -> Result<f32, String> {
         return Err(format!("recommends '{}' instead of {known}", model.layer));
     }
     let layer = model.layer.clone();
-    let graph = differentiate(&model, &[layer.clone()], true).map_err(|error| error.to_string())?;
+    let graph = differentiate(&model, std::slice::from_ref(&layer), true)
+        .map_err(|error| error.to_string())?;
     // What is compared is what a file would hold.
     let graph =
         onnx::read(&onnx::write(&graph), &Limits::default()).map_err(|error| error.to_string())?;

@@ -155,8 +155,11 @@ fn read_names(graph: &GraphProto) -> impl Iterator<Item = &String> {
 /// The first node whose inputs are known and whose result is not: the operator that the inference does not get past.
 #[must_use]
 pub fn first_gap<'g>(graph: &'g GraphProto, facts: &Facts) -> Option<&'g NodeProto> {
-    let is_known =
-        |name: &String| name.is_empty() || facts.get(name).is_some_and(|fact| fact.shape.is_some());
+    let is_open = |dim: &Dim| *dim == Dim::Symbol("?".into());
+    let is_known = |name: &String| {
+        let shape = facts.get(name).and_then(|fact| fact.shape.as_ref());
+        name.is_empty() || shape.is_some_and(|shape| !shape.iter().any(is_open))
+    };
     graph
         .node
         .iter()
