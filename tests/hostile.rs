@@ -4,7 +4,11 @@
 //! The mutations are a fixed sequence, so a failure repeats. `GRADLENS_HOSTILE=N` tries N of each fixture instead of the few that
 //! the tests have time for; `GRADLENS_HOSTILE_ONLY=NAME` keeps to the fixtures whose name holds NAME.
 #![cfg(not(target_arch = "wasm32"))]
-#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic here is a failed test"
+)]
 
 mod common;
 
@@ -387,7 +391,7 @@ fn mutants_of_every_operator_come_to_an_end() {
         }
         let sound = onnx::read(common::operator_fixture(name), &onnx::Limits::default()).unwrap();
         for attempt in 0..tries {
-            let mut chance = Chance((number as u64 + 1) << 32 | attempt + 1);
+            let mut chance = Chance(((number as u64 + 1) << 32) | (attempt + 1));
             let mut proto = sound.clone();
             for _ in 0..=chance.below(3) {
                 mutate(&mut proto, &mut chance);
