@@ -117,7 +117,7 @@ def summary(rows: list[dict], whole: int) -> str:
     lines = [f"{len(right)} of {len(rows)} models are right" + (f" ({whole} are listed)." if whole != len(rows) else ".")]
     if tract and ort:
         lines.append(
-            f"Forward and backward to the pixels takes {median(tract):.1f} times the forward in tract (median; {min(tract):.1f} to {max(tract):.1f}) "
+            f"On the {len(tract)} that were timed, forward and backward to the pixels takes {median(tract):.1f} times the forward in tract (median; {min(tract):.1f} to {max(tract):.1f}) "
             f"and {median(ort):.1f} times in ONNX Runtime ({min(ort):.1f} to {max(ort):.1f})."
         )
     return " ".join(lines)
