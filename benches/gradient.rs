@@ -82,8 +82,8 @@ fn measure(file: &str, rounds: usize, by_node: bool) {
     let shape = [
         1,
         model.channels,
-        model.manifest.input.height as usize,
-        model.manifest.input.width as usize,
+        model.manifest.input.height,
+        model.manifest.input.width,
     ];
     let pixels = ArrayD::from_shape_fn(shape.to_vec(), |at| {
         ((at[1] * 31 + at[2] * 7 + at[3] * 3) % 17) as f32 / 8.0 - 1.0

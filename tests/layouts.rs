@@ -1,7 +1,11 @@
 //! One classifier in three layouts must give the same scores, activations, gradients and maps.
 //!
 //! `tests/fixtures/make_layouts.py` makes the graphs.
-#![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic here is a failed test"
+)]
 
 mod common;
 

@@ -1,5 +1,10 @@
 //! What the tests of gradients share: fixtures, running a graph, comparing.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic here is a failed test"
+)]
 
 use std::path::{Path, PathBuf};
 
