@@ -73,11 +73,19 @@ fn rewrite(
     let names = graph.node.iter().flat_map(|node| &node.output);
     let initializers = graph.initializer.iter().map(|tensor| &tensor.name);
     let read = graph.node.iter().flat_map(|node| &node.input);
+    let renames =
+        |node: &&NodeProto| matches!(node.op_type.as_str(), "Cast" | "Constant" | "Identity");
+    let computed = graph
+        .node
+        .iter()
+        .filter(|node| !renames(node))
+        .flat_map(|node| &node.output);
     let mut converter = Converter {
         opset,
         facts,
         taken: names.chain(initializers).cloned().collect(),
         read: read.cloned().collect(),
+        computed: computed.cloned().collect(),
         constants: Vec::new(),
         changed: false,
     };
@@ -101,6 +109,8 @@ struct Converter<'a> {
     taken: HashSet<String>,
     /// Every name that a node reads.
     read: HashSet<String>,
+    /// Every name of a tensor that is not stored.
+    computed: HashSet<String>,
     constants: Vec<TensorProto>,
     changed: bool,
 }

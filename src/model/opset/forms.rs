@@ -1,6 +1,6 @@
 //! The forms whose conversion depends on shapes or constants.
 
-use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
 
 use super::{Converter, int, take, text};
 use crate::model::ModelError;
@@ -18,6 +18,10 @@ impl Converter<'_> {
             "Softmax" | "LogSoftmax" if opset < 13 => return self.softmax(node, out),
             "GroupNormalization" if (18..21).contains(&opset) => {
                 self.group_normalization(node, out);
+                return Ok(());
+            }
+            "BatchNormalization" if self.has_computed_statistics(&node) => {
+                self.normalisation_in_steps(&node, out);
                 return Ok(());
             }
             "Resize" if opset < 11 => self.plain_nearest(&mut node)?,
@@ -154,6 +158,54 @@ impl Converter<'_> {
         self.reshaped(reshape, node, out);
     }
 
+    /// Whether a normalisation has statistics that nodes compute, as networks have it that standardise their weights.
+    fn has_computed_statistics(&self, node: &NodeProto) -> bool {
+        let is_computed = |name: &String| self.computed.contains(name);
+        node.input.len() == 5 && node.input[1..].iter().any(is_computed)
+    }
+
+    /// `(x - mean) scale / sqrt(variance + epsilon) + bias`: tract 0.23.9 takes a `BatchNormalization` with constants only.
+    fn normalisation_in_steps(&mut self, node: &NodeProto, out: &mut Vec<NodeProto>) {
+        let [x, scale, bias, mean, variance] = node.input.as_slice() else {
+            return;
+        };
+        let y = node.output.first().cloned().unwrap_or_default();
+        let rank = self.facts.get(x).and_then(Fact::rank).unwrap_or(4);
+        let mut sizes = vec![1; rank.saturating_sub(1).max(1)];
+        sizes[0] = -1;
+        let epsilon = node.attribute.iter().find(|a| a.name == "epsilon");
+        let epsilon = epsilon.map_or(1e-5, |attribute| attribute.f);
+        let [sum, root, factor, centred, scaled] =
+            ["sum", "root", "factor", "centred", "scaled"].map(|part| self.name(&y, part));
+        let [mean_map, factor_map, bias_map] =
+            ["mean", "factor_map", "bias"].map(|part| self.name(&y, part));
+        let mut add = step("Add", &[variance], &sum);
+        self.input(
+            &mut add,
+            "epsilon",
+            1,
+            DataType::Float,
+            vec![],
+            epsilon.to_le_bytes().to_vec(),
+        );
+        out.extend([
+            add,
+            step("Sqrt", &[&sum], &root),
+            step("Div", &[scale, &root], &factor),
+        ]);
+        for (vector, map) in [(mean, &mean_map), (&factor, &factor_map), (bias, &bias_map)] {
+            let mut reshape = step("Reshape", &[vector], map);
+            self.int_input(&mut reshape, "sizes", 1, sizes.clone());
+            out.push(reshape);
+        }
+        out.extend([
+            step("Sub", &[x, &mean_map], &centred),
+            step("Mul", &[&centred, &factor_map], &scaled),
+            step("Add", &[&scaled, &bias_map], &y),
+        ]);
+        self.changed = true;
+    }
+
     /// Writes `node` between `before`, which changes the shape of its first input, and a node that gives its output the old
     /// shape.
     fn reshaped(&mut self, mut before: NodeProto, mut node: NodeProto, out: &mut Vec<NodeProto>) {
@@ -161,13 +213,6 @@ impl Converter<'_> {
         let y = node.output.first().cloned().unwrap_or_default();
         let [inner, result, shape] =
             ["reshaped", "result", "shape"].map(|part| self.name(&y, part));
-        let step = |operator: &str, input: Vec<String>, output: &str| NodeProto {
-            name: output.to_owned(),
-            op_type: operator.into(),
-            input,
-            output: vec![output.to_owned()],
-            ..NodeProto::default()
-        };
         before.name.clone_from(&inner);
         before
             .input
@@ -182,9 +227,20 @@ impl Converter<'_> {
         out.extend([
             before,
             node,
-            step("Shape", vec![x], &shape),
-            step("Reshape", vec![result, shape], &y),
+            step("Shape", &[&x], &shape),
+            step("Reshape", &[&result, &shape], &y),
         ]);
         self.changed = true;
+    }
+}
+
+/// A node without attributes, named after its output.
+fn step(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        name: output.to_owned(),
+        op_type: operator.into(),
+        input: inputs.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
     }
 }
