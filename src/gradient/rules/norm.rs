@@ -153,7 +153,7 @@ fn instance_normalization(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
 
 /// `Y = x^ scale + bias`, the statistics taken over a group of channels; `[N, G, -1]` is the shape in which a group is an axis.
 ///
-/// Scale and bias have an entry a group until opset 20, an entry a channel from 21 on.
+/// Scale and bias have an entry a channel; older forms, with an entry a group, are something else once the model is open.
 fn group_normalization(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let (x, scale, dy) = (call.input(0)?, call.input(1)?, call.cotangent()?);
     let rank = tape.shape(x)?.len();
@@ -165,22 +165,14 @@ fn group_normalization(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let grouped = tape.op("Reshape", &[x, &grouped_shape]);
     let epsilon = call.float("epsilon", 1e-5);
     let standardised = Standardised::again(tape, call, &grouped, vec![2], epsilon);
-    let by_channel = call.opset >= 21;
     let mut results = Vec::new();
-    let scaled = if by_channel {
-        if call.wants(1) || call.wants(2) {
-            let values = tape.reshape_like(&standardised.values, x)?;
-            results = channel_weights(tape, call, dy, &values, rank)?;
-        }
-        let scale = along_channels(tape, scale, rank);
-        let scaled = tape.mul(dy, &scale);
-        tape.op("Reshape", &[&scaled, &grouped_shape])
-    } else {
-        let dy = tape.op("Reshape", &[dy, &grouped_shape]);
-        results = channel_weights(tape, call, &dy, &standardised.values, 3)?;
-        let scale = along_channels(tape, scale, 3);
-        tape.mul(&dy, &scale)
-    };
+    if call.wants(1) || call.wants(2) {
+        let values = tape.reshape_like(&standardised.values, x)?;
+        results = channel_weights(tape, call, dy, &values, rank)?;
+    }
+    let scale = along_channels(tape, scale, rank);
+    let scaled = tape.mul(dy, &scale);
+    let scaled = tape.op("Reshape", &[&scaled, &grouped_shape]);
     if call.wants(0) {
         let dx = standardised.backward(tape, call, &scaled);
         results.push((0, tape.reshape_like(&dx, x)?));

@@ -6,13 +6,10 @@ use crate::gradient::tape::{Call, Cotangents, Tape};
 
 pub(super) const RULES: &[(&str, Rule)] = &[("LogSoftmax", log_softmax), ("Softmax", softmax)];
 
-/// The axes of a softmax: its own, and until opset 12 all behind it too.
-fn softmax_axes(tape: &Tape<'_>, call: &Call<'_>) -> Result<Vec<i64>, GradientError> {
+/// The axis of a softmax.
+fn softmax_axes(tape: &Tape<'_>, call: &Call<'_>) -> Result<[i64; 1], GradientError> {
     let rank = tape.shape(call.output())?.len();
-    let flattened = call.opset < 13;
-    let axis = call.axis(if flattened { 1 } else { -1 }, rank)?;
-    let end = if flattened { rank } else { axis + 1 };
-    Ok((axis as i64..end as i64).collect())
+    Ok([call.axis(-1, rank)? as i64])
 }
 
 /// `dX = (dY - sum(dY Y)) Y`
