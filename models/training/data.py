@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from distort import erase_patches, paint_borders, paint_letters, paint_marks, retexture, retone
 from preprocess import SIDE, load_grey, normalise, preprocess, stretch
 
 CLASSES = ("covid", "no_finding", "pneumonia")
@@ -85,89 +86,6 @@ def warp(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     view = cv2.warpAffine(grey, to_source, (fine, fine), flags=flags, borderMode=border, borderValue=fill)
     return cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-
-
-def retone(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another film, detector or window: gamma, a random rising curve, and more or less local contrast."""
-    grey = np.power(grey, math.exp(rng.uniform(-0.5, 0.5)))
-    if rng.random() < 0.5:
-        rises = rng.uniform(0.4, 1.6, size=5)
-        curve = np.concatenate([[0.0], np.cumsum(rises) / rises.sum()])
-        grey = np.interp(grey, np.linspace(0, 1, 6), curve)
-    if rng.random() < 0.4:
-        blurred = cv2.GaussianBlur(grey, (0, 0), rng.uniform(8, 30))
-        grey = grey + rng.uniform(-0.4, 0.7) * (grey - blurred)
-    return np.clip(grey, 0.0, 1.0).astype(np.float32)
-
-
-def retexture(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another way into the archive: fewer pixels, blur, sharpening, noise, JPEG."""
-    if rng.random() < 0.3:
-        few = int(rng.integers(96, 200))
-        small = cv2.resize(grey, (few, few), interpolation=cv2.INTER_AREA)
-        grey = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    if rng.random() < 0.4:
-        grey = cv2.GaussianBlur(grey, (0, 0), rng.uniform(0.3, 1.4))
-    elif rng.random() < 0.4:
-        grey = grey + rng.uniform(0.2, 1.2) * (grey - cv2.GaussianBlur(grey, (0, 0), 1.0))
-    if rng.random() < 0.4:
-        grey = grey + rng.normal(0.0, rng.uniform(0.005, 0.04), grey.shape)
-    grey = np.clip(grey, 0.0, 1.0)
-    if rng.random() < 0.4:
-        quality = int(rng.integers(25, 90))
-        _, encoded = cv2.imencode(".jpg", (grey * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
-        grey = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) / 255.0
-    return grey.astype(np.float32)
-
-
-def paint_borders(grey: np.ndarray, rng: np.random.Generator) -> None:
-    """Black, white or grey bars along some of the sides, up to an eighth of the picture."""
-    value = int(rng.choice([0, 0, 255, rng.integers(256)]))
-    widths = [int(rng.uniform(0, 0.125) * SIDE) if rng.random() < 0.5 else 0 for _ in range(4)]
-    grey[: widths[0]] = value
-    grey[SIDE - widths[1] :] = value
-    grey[:, : widths[2]] = value
-    grey[:, SIDE - widths[3] :] = value
-
-
-def paint_letters(grey: np.ndarray, rng: np.random.Generator) -> None:
-    """One to six characters near the rim, sometimes in a box, as technicians and journals burn them in."""
-    letters = "".join(rng.choice(list("LRAPDCBSE12345 "), size=int(rng.integers(1, 7))))
-    size, thickness = rng.uniform(0.3, 0.9), int(rng.integers(1, 3))
-    (width, height), _ = cv2.getTextSize(letters, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
-    along, rim = rng.uniform(0, 0.9) * SIDE, rng.uniform(0.02, 0.15) * SIDE
-    far = SIDE - rim
-    place = [(along, rim + height), (along, far), (rim, along + height), (far - width, along + height)][rng.integers(4)]
-    x, y = int(place[0]), int(place[1])
-    ink = int(rng.choice([255, 255, 200, 0]))
-    if rng.random() < 0.3:
-        cv2.rectangle(grey, (x - 3, y - height - 3), (x + width + 3, y + 3), 255 - ink, -1)
-    cv2.putText(grey, letters, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, ink, thickness, cv2.LINE_AA)
-
-
-def paint_marks(grey: np.ndarray, rng: np.random.Generator) -> None:
-    """Arrows, dots and lines anywhere: a reader's marks, electrodes, leads."""
-    for _ in range(int(rng.integers(1, 4))):
-        start = rng.uniform(0, SIDE, 2)
-        ink = int(rng.choice([255, 230, 0]))
-        kind = rng.integers(3)
-        if kind == 0:
-            end = start + rng.uniform(-25, 25, 2)
-            cv2.arrowedLine(grey, tuple(map(int, start)), tuple(map(int, end)), ink, int(rng.integers(1, 4)), tipLength=0.5)
-        elif kind == 1:
-            cv2.circle(grey, tuple(map(int, start)), int(rng.integers(2, 6)), ink, -1, cv2.LINE_AA)
-        else:
-            path = np.cumsum(np.vstack([start, rng.normal(0, 18, (4, 2))]), axis=0).astype(np.int32)
-            cv2.polylines(grey, [path], False, 128 + ink // 2, 1, cv2.LINE_AA)
-
-
-def erase_patches(grey: np.ndarray, rng: np.random.Generator) -> None:
-    """Up to three rectangles without content, so that no single place decides."""
-    for _ in range(int(rng.integers(1, 4))):
-        width, height = (rng.uniform(0.06, 0.3, 2) * SIDE).astype(int)
-        left, top = int(rng.uniform(0, SIDE - width)), int(rng.uniform(0, SIDE - height))
-        patch = grey[top : top + height, left : left + width]
-        patch[:] = patch.mean() if rng.random() < 0.5 else rng.integers(256)
 
 
 def random_view(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
