@@ -11,8 +11,9 @@ use wasm_bindgen::prelude::*;
 
 use crate::engine::{Engine, Tract};
 use crate::explain::{self, METHODS, Target};
+use crate::gradient;
 use crate::image::Limits;
-use crate::model::{Beside, DEFAULT_NOTICE, Manifest, Model, labels};
+use crate::model::{Beside, DEFAULT_NOTICE, Manifest, Model, labels, onnx};
 use crate::render::{self, ColorMap};
 use crate::report;
 use crate::study::{Answer, Request, Study};
@@ -204,6 +205,18 @@ impl Explainer {
             "method": METHODS[0].id(),
             "layer": model.layer,
         }))
+    }
+
+    /// The gradient graph at a layer (the default one where none is named) and, with `input`, at the pixels: the ONNX file that
+    /// `gradlens gradient` writes.
+    ///
+    /// # Errors
+    /// One line: an unknown layer, or an operator without a gradient rule.
+    pub fn gradient_graph(&self, layer: Option<String>, input: bool) -> Result<Vec<u8>, JsError> {
+        let model = &self.inner.model;
+        let layer = layer.unwrap_or_else(|| model.layer.clone());
+        let graph = gradient::differentiate(model, &[layer], input).map_err(thrown)?;
+        onnx::encode(&graph).map_err(thrown)
     }
 
     /// Takes another manifest. Returns `false`, and changes nothing, where the model must be opened again with it.

@@ -137,12 +137,17 @@ export async function report(page: Page): Promise<Report> {
   return report;
 }
 
-/** What the command line says about the same picture. */
-export function commandLineReport(picture: string, ...options: string[]): Report {
+/** Runs the built command line in the project's folder. */
+export function commandLine(...options: string[]): void {
   const binary = path.join(root, 'target', 'release', 'gradlens');
   if (!existsSync(binary)) throw new Error('run `cargo build --release` first');
+  execFileSync(binary, options, { cwd: root });
+}
+
+/** What the command line says about the same picture. */
+export function commandLineReport(picture: string, ...options: string[]): Report {
   const out = mkdtempSync(path.join(tmpdir(), 'gradlens-'));
-  execFileSync(binary, ['explain', picture, '--out', out, ...options], { cwd: root });
+  commandLine('explain', picture, '--out', out, ...options);
   const file = `${path.parse(picture).name}.report.json`;
   return JSON.parse(readFileSync(path.join(out, file), 'utf8')) as Report;
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import {
+  commandLine,
   commandLineReport,
   expect,
   named,
@@ -50,6 +51,26 @@ for (const name of ZOO) {
     expect(Math.max(...apart) / most).toBeLessThan(TOLERANCE);
   });
 }
+
+test('the gradient graph is the file that the command line writes', async ({ page }, testInfo) => {
+  const model = fixture('zoo/efficientnet.onnx');
+  await open(page);
+  await part(page, 'model-input').setInputFiles(model);
+  await expect(page.locator('#model-name')).toHaveText('efficientnet');
+  await state(page, 'ready');
+  for (const [button, options] of [
+    ['export-gradient', []],
+    ['export-gradient-input', ['--input']],
+  ] as const) {
+    const download = page.waitForEvent('download');
+    await part(page, button).click();
+    const file = await download;
+    expect(file.suggestedFilename()).toBe('efficientnet.gradient.onnx');
+    const expected = testInfo.outputPath(`${button}.onnx`);
+    commandLine('gradient', model, '--out', expected, ...options);
+    expect(readFileSync(await file.path()).equals(readFileSync(expected))).toBe(true);
+  }
+});
 
 test('settings by form: checked, at once, kept after a reload, forgotten', async ({ page }) => {
   const model = fixture('formats/plain.onnx');

@@ -39,6 +39,11 @@ export interface Exchange {
     request: { text: string };
     answer: { labels: { id: string; name: string }[] };
   };
+  /** The gradient graph of the loaded model as an ONNX file. */
+  graph: {
+    request: { layer: string | null; input: boolean };
+    answer: { bytes: Uint8Array<ArrayBuffer> };
+  };
   score: {
     request: { picture: PictureFile };
     answer: { opened: OpenedPicture; thumb: ImageBitmap };

@@ -194,6 +194,18 @@ export class Session {
     return this.shown?.explanation.report ?? null;
   }
 
+  /** The loaded model's gradient graph at the chosen layer and, with `input`, at the pixels: an ONNX file. */
+  async gradientGraph(input: boolean): Promise<Uint8Array<ArrayBuffer> | null> {
+    if (!this.loaded) return null;
+    try {
+      return (await this.#client.ask('graph', { layer: this.question.layer, input })).bytes;
+    } catch (error) {
+      await this.#failed(nameOf(this.loaded.source), error);
+      this.#settle();
+      return null;
+    }
+  }
+
   /** The file of what is shown, as the engine writes it. */
   async save(what: 'overlay' | 'figure' | 'map'): Promise<Uint8Array<ArrayBuffer> | null> {
     if (!this.shown) return null;

@@ -1,11 +1,14 @@
-/** Files to keep: overlay, figure, raw map and report. */
+/** Files to keep: overlay, figure, raw map and report of what is shown, and the model's gradient graph. */
 import type { Session } from '../session.ts';
 import { need } from './dom.ts';
 import { keep } from './file.ts';
 import { stem } from './text.ts';
 
+const ONNX = 'application/octet-stream';
+
 export class ExportsView {
   readonly #section = need('export', HTMLElement);
+  readonly #graph = need('gradient', HTMLElement);
 
   constructor(session: Session) {
     const files = [
@@ -29,9 +32,23 @@ export class ExportsView {
         new Blob([text], { type: 'application/json' }),
       );
     });
+    for (const [id, input] of [
+      ['export-gradient', false],
+      ['export-gradient-input', true],
+    ] as const) {
+      const button = need(id, HTMLButtonElement);
+      button.addEventListener('click', async () => {
+        button.disabled = true;
+        const bytes = await session.gradientGraph(input);
+        button.disabled = false;
+        const name = session.loaded?.model.id ?? 'model';
+        if (bytes) keep(`${name}.gradient.onnx`, new Blob([bytes], { type: ONNX }));
+      });
+    }
   }
 
-  update({ shown }: Session): void {
+  update({ shown, loaded }: Session): void {
     this.#section.hidden = shown === null;
+    this.#graph.hidden = loaded === null;
   }
 }

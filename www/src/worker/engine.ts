@@ -77,6 +77,11 @@ export class Engine {
     return JSON.parse(read_labels(text)) as { id: string; name: string }[];
   }
 
+  /** The gradient graph at a layer, or the default one, and with `input` at the pixels: an ONNX file. */
+  graph(layer: string | null, input: boolean): Uint8Array<ArrayBuffer> {
+    return owned(this.#loaded().gradient_graph(layer ?? undefined, input));
+  }
+
   #replace(
     source: ModelSource,
     bytes: Uint8Array,

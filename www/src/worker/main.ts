@@ -40,6 +40,10 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
       return { value: await engine.configure(request.manifest), give: [] };
     case 'labels':
       return { value: { labels: engine.labels(request.text) }, give: [] };
+    case 'graph': {
+      const bytes = engine.graph(request.layer, request.input);
+      return { value: { bytes }, give: [bytes.buffer] };
+    }
     case 'score': {
       const opened = await engine.open(request.picture);
       const thumb = await engine.thumb();
