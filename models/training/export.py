@@ -1,9 +1,6 @@
 """Writes the network as ONNX: `python models/training/export.py --checkpoint FILE`.
 
-The graph is written node by node from the modules, because its tensor names are an interface (a user asks for the heat map
-of `blocks.4.2` or `conv_head`), and because that keeps it to eight kinds of operator without a padding subgraph: the input
-is always 224 x 224, so TensorFlow's SAME padding, which timm computes from the shape at run time, is a constant of each
-convolution. Weights are stored in half precision and cast to single before use.
+Eight kinds of operator, without a padding subgraph: see `graph_writer`.
 """
 
 import argparse
@@ -16,20 +13,16 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from timm.models._efficientnet_blocks import InvertedResidual
 
 from data import CLASSES
+from graph_writer import GraphWriter, same_pads
 from network import build
 from preprocess import MEAN, SIDE, STD, STRETCH
 
 log = logging.getLogger("export")
 MODEL_FOLDER = Path(__file__).resolve().parents[1] / "covid-xray"
 CHECKPOINT = Path(__file__).resolve().parent / "checkpoints" / "last.pt"
-OPSET = 17
-IR_VERSION = 8
-"""The intermediate representation that came with opset 17 (ONNX 1.12)."""
-
 NAMES = {"covid": "Covid-19", "no_finding": "No finding", "pneumonia": "Other pneumonia"}
 LAYER = "conv_head"
 NOTICE = (
@@ -41,81 +34,27 @@ SOURCES = (
 )
 
 
-def same_pads(size: int, kernel: int, stride: int) -> tuple[int, int, int]:
-    """TensorFlow's SAME: the padding before and after, the odd pixel after, and the size of the result."""
-    result = -(-size // stride)
-    total = max((result - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2, result
+def conv(graph: GraphWriter, x: str, size: int, path: str, conv: torch.nn.Conv2d, norm: torch.nn.Module, output: str) -> tuple[str, int]:
+    """Convolution with TensorFlow's padding, its normalisation, and ReLU6 where `norm` carries one; and the result's size."""
+    before, after, result = same_pads(size, conv.kernel_size[0], conv.stride[0])
+    active = "Relu6" if isinstance(norm.act, torch.nn.ReLU6) else None
+    return graph.conv(x, path, conv, norm, output, [before, before, after, after], active), result
 
 
-def fold(conv: torch.nn.Conv2d, norm: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of the convolution that does its batch normalisation too (in double precision, then f32)."""
-    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-    weight = conv.weight.double() * scale[:, None, None, None]
-    bias = norm.bias.double() - norm.running_mean.double() * scale
-    return weight.float().numpy(), bias.float().numpy()
-
-
-class GraphWriter:
-    """Collects nodes and initializers; a method per kind of layer, each returns the name of its output."""
-
-    def __init__(self, precision: type = np.float16) -> None:
-        self.precision = precision
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-        self.store("relu6.min", np.array(0.0, dtype=np.float32))
-        self.store("relu6.max", np.array(6.0, dtype=np.float32))
-
-    def store(self, name: str, values: np.ndarray) -> str:
-        """An initializer as it is."""
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def store_short(self, name: str, values: np.ndarray) -> str:
-        """An initializer in half precision and its cast to single, whose output bears the parameter's name."""
-        short = values.astype(self.precision)
-        if not np.isfinite(short).all():
-            raise ValueError(f"{name} has values beyond half precision (largest {np.abs(values).max():g})")
-        self.store(f"{name}.f16", short)
-        return self.node("Cast", [f"{name}.f16"], name, to=TensorProto.FLOAT)
-
-    def node(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=f"{output}/{kind}", **attributes))
-        return output
-
-    def conv(self, x: str, size: int, path: str, conv: torch.nn.Conv2d, norm: torch.nn.Module, output: str) -> tuple[str, int]:
-        """Convolution with its normalisation, and ReLU6 where `norm` carries one; `output` names what comes last."""
-        weight, bias = fold(conv, norm)
-        before, after, result = same_pads(size, conv.kernel_size[0], conv.stride[0])
-        active = isinstance(norm.act, torch.nn.ReLU6)
-        linear = self.node(
-            "Conv",
-            [x, self.store_short(f"{path}.weight", weight), self.store(f"{path}.bias", bias)],
-            f"{output}.linear" if active else output,
-            kernel_shape=list(conv.kernel_size),
-            strides=list(conv.stride),
-            pads=[before, before, after, after],
-            dilations=[1, 1],
-            group=conv.groups,
-        )
-        if active:
-            self.node("Clip", [linear, "relu6.min", "relu6.max"], output)
-        return output, result
-
-    def block(self, x: str, size: int, path: str, block: torch.nn.Module) -> tuple[str, int]:
-        """A (depthwise or inverted residual) block: its convolutions in the order of their normalisations bn1, bn2, bn3."""
-        if isinstance(block, InvertedResidual):
-            parts = [("conv_pw", block.bn1), ("conv_dw", block.bn2), ("conv_pwl", block.bn3)]
-        else:
-            parts = [("conv_dw", block.bn1), ("conv_pw", block.bn2)]
-        entry = x
-        for index, (name, norm) in enumerate(parts):
-            last = index == len(parts) - 1
-            output = path if last and not block.has_skip else f"{path}.{name}"
-            x, size = self.conv(x, size, f"{path}.{name}", getattr(block, name), norm, output)
-        if block.has_skip:
-            x = self.node("Add", [x, entry], path)
-        return x, size
+def block(graph: GraphWriter, x: str, size: int, path: str, block: torch.nn.Module) -> tuple[str, int]:
+    """A (depthwise or inverted residual) block: its convolutions in the order of their normalisations bn1, bn2, bn3."""
+    if isinstance(block, InvertedResidual):
+        parts = [("conv_pw", block.bn1), ("conv_dw", block.bn2), ("conv_pwl", block.bn3)]
+    else:
+        parts = [("conv_dw", block.bn1), ("conv_pw", block.bn2)]
+    entry = x
+    for index, (name, norm) in enumerate(parts):
+        last = index == len(parts) - 1
+        output = path if last and not block.has_skip else f"{path}.{name}"
+        x, size = conv(graph, x, size, f"{path}.{name}", getattr(block, name), norm, output)
+    if block.has_skip:
+        x = graph.node("Add", [x, entry], path)
+    return x, size
 
 
 @torch.no_grad()
@@ -123,28 +62,15 @@ def write_graph(network: torch.nn.Module, divisor: float, precision: type = np.f
     """The network as ONNX; `divisor` is the temperature, folded into the last layer. `precision` float32 is for comparison."""
     network = network.eval()
     graph = GraphWriter(precision)
-    x, size = graph.conv("input", SIDE, "conv_stem", network.conv_stem, network.bn1, "conv_stem")
+    x, size = conv(graph, "input", SIDE, "conv_stem", network.conv_stem, network.bn1, "conv_stem")
     for stage, blocks in enumerate(network.blocks):
         for index, block in enumerate(blocks):
-            x, size = graph.block(x, size, f"blocks.{stage}.{index}", block)
-    x, size = graph.conv(x, size, "conv_head", network.conv_head, network.bn2, LAYER)
-    x = graph.node("GlobalAveragePool", [x], "global_pool")
-    x = graph.node("Flatten", [x], "features", axis=1)
-    weight = graph.store("classifier.weight", (network.classifier.weight / divisor).numpy())
-    bias = graph.store("classifier.bias", (network.classifier.bias / divisor).numpy())
-    graph.node("Gemm", [x, weight, bias], "logits", transB=1)
-    graph.node("Softmax", ["logits"], "probabilities", axis=1)
-    body = helper.make_graph(
-        graph.nodes,
-        "covid-xray",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(CLASSES)]) for name in ("logits", "probabilities")],
-        graph.initializers,
-    )
-    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="gradlens")
-    helper.set_model_props(model, {"labels": json.dumps(CLASSES), "notice": NOTICE})
-    onnx.checker.check_model(model, full_check=True)
-    return model
+            x, size = block(graph, x, size, f"blocks.{stage}.{index}", block)
+    x, size = conv(graph, x, size, "conv_head", network.conv_head, network.bn2, LAYER)
+    graph.head(x, (network.classifier.weight / divisor).numpy(), (network.classifier.bias / divisor).numpy())
+    scores = {name: ["N", len(CLASSES)] for name in ("logits", "probabilities")}
+    shapes = {"input": ["N", 3, SIDE, SIDE]} | scores
+    return graph.model("covid-xray", shapes, list(scores), {"labels": CLASSES, "notice": NOTICE})
 
 
 def manifest() -> dict:
