@@ -34,14 +34,14 @@ SOURCES = (
 )
 
 
-def conv(graph: GraphWriter, x: str, size: int, path: str, conv: torch.nn.Conv2d, norm: torch.nn.Module, output: str) -> tuple[str, int]:
+def write_conv(graph: GraphWriter, x: str, size: int, path: str, conv: torch.nn.Conv2d, norm: torch.nn.Module, output: str) -> tuple[str, int]:
     """Convolution with TensorFlow's padding, its normalisation, and ReLU6 where `norm` carries one; and the result's size."""
     before, after, result = same_pads(size, conv.kernel_size[0], conv.stride[0])
     active = "Relu6" if isinstance(norm.act, torch.nn.ReLU6) else None
     return graph.conv(x, path, conv, norm, output, [before, before, after, after], active), result
 
 
-def block(graph: GraphWriter, x: str, size: int, path: str, block: torch.nn.Module) -> tuple[str, int]:
+def write_block(graph: GraphWriter, x: str, size: int, path: str, block: torch.nn.Module) -> tuple[str, int]:
     """A (depthwise or inverted residual) block: its convolutions in the order of their normalisations bn1, bn2, bn3."""
     if isinstance(block, InvertedResidual):
         parts = [("conv_pw", block.bn1), ("conv_dw", block.bn2), ("conv_pwl", block.bn3)]
@@ -51,7 +51,7 @@ def block(graph: GraphWriter, x: str, size: int, path: str, block: torch.nn.Modu
     for index, (name, norm) in enumerate(parts):
         last = index == len(parts) - 1
         output = path if last and not block.has_skip else f"{path}.{name}"
-        x, size = conv(graph, x, size, f"{path}.{name}", getattr(block, name), norm, output)
+        x, size = write_conv(graph, x, size, f"{path}.{name}", getattr(block, name), norm, output)
     if block.has_skip:
         x = graph.node("Add", [x, entry], path)
     return x, size
@@ -62,11 +62,11 @@ def write_graph(network: torch.nn.Module, divisor: float, precision: type = np.f
     """The network as ONNX; `divisor` is the temperature, folded into the last layer. `precision` float32 is for comparison."""
     network = network.eval()
     graph = GraphWriter(precision)
-    x, size = conv(graph, "input", SIDE, "conv_stem", network.conv_stem, network.bn1, "conv_stem")
+    x, size = write_conv(graph, "input", SIDE, "conv_stem", network.conv_stem, network.bn1, "conv_stem")
     for stage, blocks in enumerate(network.blocks):
         for index, block in enumerate(blocks):
-            x, size = block(graph, x, size, f"blocks.{stage}.{index}", block)
-    x, size = conv(graph, x, size, "conv_head", network.conv_head, network.bn2, LAYER)
+            x, size = write_block(graph, x, size, f"blocks.{stage}.{index}", block)
+    x, size = write_conv(graph, x, size, "conv_head", network.conv_head, network.bn2, LAYER)
     graph.head(x, (network.classifier.weight / divisor).numpy(), (network.classifier.bias / divisor).numpy())
     scores = {name: ["N", len(CLASSES)] for name in ("logits", "probabilities")}
     shapes = {"input": ["N", 3, SIDE, SIDE]} | scores
