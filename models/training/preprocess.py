@@ -7,6 +7,7 @@ deviation, NCHW.
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -77,3 +78,41 @@ def seen(path: str | Path) -> np.ndarray:
 def preprocess(path: str | Path) -> np.ndarray:
     """The input tensor of one picture, 3 x SIDE x SIDE, f32."""
     return normalise(seen(path))
+
+
+SMALLEST_COMPONENT = 0.1
+"""Parts of a lung mask below this share of the largest part's area are specks."""
+
+SMALLEST_LUNGS = 0.02
+"""A mask with less of the grid than this shows no lungs."""
+
+MARGIN = 0.06
+"""What a lung box grows by on each side, as a share of its width or height."""
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels; right and bottom lie one past the last pixel."""
+
+
+def lung_box(mask: np.ndarray, width: int, height: int) -> Box | None:
+    """The smallest box of a picture of `width` x `height` around the lungs of a mask that covers it; None without lungs.
+
+    Parts hang together by their sides, not their corners. The box is that of the grid's cells, scaled to pixels and rounded
+    outwards, in integers: left is floor(cell * width / columns), right ceil((cell + 1) * width / columns).
+    """
+    rows, columns = mask.shape
+    count, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    areas = np.bincount(parts.ravel(), minlength=count)[1:]
+    if count == 1 or areas[areas >= SMALLEST_COMPONENT * areas.max()].sum() < SMALLEST_LUNGS * mask.size:
+        return None
+    kept = np.isin(parts, 1 + np.flatnonzero(areas >= SMALLEST_COMPONENT * areas.max()))
+    ys, xs = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
+    left, top = int(xs[0]) * width // columns, int(ys[0]) * height // rows
+    right, bottom = -(-(int(xs[-1]) + 1) * width // columns), -(-(int(ys[-1]) + 1) * height // rows)
+    return left, top, right, bottom
+
+
+def grown(box: Box, margin: float, width: int, height: int) -> Box:
+    """A box with a margin on each side: `margin` of its own width or height, rounded half up; never beyond the picture."""
+    left, top, right, bottom = box
+    across, down = int((right - left) * margin + 0.5), int((bottom - top) * margin + 0.5)
+    return max(left - across, 0), max(top - down, 0), min(right + across, width), min(bottom + down, height)

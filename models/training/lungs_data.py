@@ -1,0 +1,122 @@
+"""X-rays with lung masks, and joint distortions of both."""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+from distort import erase_patches, paint_borders, paint_letters, paint_marks, retexture, retone
+from preprocess import load_grey, normalise, resize, stretch
+
+SIDE = 256
+"""Width and height of the segmenter's input: the whole picture, squashed."""
+
+GRID = 128
+"""Width and height of its mask."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An X-ray and the lung mask drawn on it (`None` where nobody drew one)."""
+
+    file: str
+    path: Path
+    split: str
+    source: str
+    view: str
+    patient: str
+    lungs: Path | None
+
+
+def read_cases(data: Path, split: str | None = None, masked: bool = True) -> list[Case]:
+    """The X-rays of a split (or all), with a lung mask only, or all of them."""
+    with open(data / "manifest.csv", newline="", encoding="utf-8") as file:
+        cases = [
+            Case(
+                row["file"], data / row["file"], row["split"], row["source"], row["view"], row["patient"],
+                data / row["lungs"] if row["lungs"] else None,
+            )
+            for row in csv.DictReader(file)
+        ]  # fmt: skip
+    return [case for case in cases if (split is None or case.split == split) and (case.lungs or not masked)]
+
+
+def load_mask(path: Path) -> np.ndarray:
+    """A lung mask as 0 and 255, 8 bit."""
+    return np.where(np.asarray(Image.open(path).convert("L")) > 127, 255, 0).astype(np.uint8)
+
+
+def to_bytes(grey: np.ndarray) -> np.ndarray:
+    return np.round(grey * 255).astype(np.uint8)
+
+
+def squashed(grey: np.ndarray) -> np.ndarray:
+    """What the segmenter sees of a grey picture: SIDE x SIDE, percentiles stretched."""
+    return stretch(resize(grey, SIDE))
+
+
+def random_frame(shape: tuple[int, int], rng: np.random.Generator, fine: int) -> np.ndarray:
+    """The affine map of `fine` x `fine` pixels onto a random part of a picture, up to a quarter more than all of it.
+
+    Scale 0.62 to 1.25 of the picture, aspect 0.75 to 1.33, shift, up to 15 degrees (in the picture's own pixels), mirrored or not.
+    """
+    height, width = shape
+    scale = math.exp(rng.uniform(math.log(0.62), math.log(1.25)))
+    root = math.sqrt(math.exp(rng.uniform(-1, 1) * math.log(4 / 3)))
+    box = np.array([width * scale * root, height * scale / root])
+    slack = np.abs(np.array([width, height]) - box) / 2 + 0.06 * np.array([width, height])
+    centre = np.array([width, height]) / 2 + rng.uniform(-1, 1, 2) * slack
+    angle = math.radians(rng.uniform(-15, 15))
+    across, down = box / fine
+    mirror = -1.0 if rng.random() < 0.5 else 1.0
+    cos, sin = math.cos(angle), math.sin(angle)
+    frame = np.array([[cos * across * mirror, -sin * down, 0.0], [sin * across * mirror, cos * down, 0.0]])
+    frame[:, 2] = centre - frame[:, :2] @ np.array([fine / 2, fine / 2])
+    return frame
+
+
+def random_case(grey: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One distorted look at an 8-bit picture and its mask: SIDE x SIDE values 0..1, GRID x GRID shares of lung."""
+    fine = 2 * SIDE
+    frame = random_frame(grey.shape, rng, fine)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.3 else cv2.BORDER_CONSTANT
+    fill = float(rng.choice([0.0, 0.0, 1.0, rng.random()])) * 255
+    view = cv2.warpAffine(grey, frame, (fine, fine), flags=flags, borderMode=border, borderValue=fill)
+    view = cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    view = to_bytes(retexture(retone(view, rng), rng))
+    for chance, paint in ((0.3, paint_borders), (0.4, paint_letters), (0.25, paint_marks), (0.2, erase_patches)):
+        if rng.random() < chance:
+            paint(view, rng)
+    view = stretch(view.astype(np.float32) / 255.0, rng.uniform(0.0, 3.0), rng.uniform(97.0, 100.0))
+    target = cv2.warpAffine(mask, frame, (fine, fine), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    target = cv2.resize(target, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    return view, target
+
+
+class LungViews(Dataset):
+    """One epoch of random views of masked X-rays. Draws depend on seed, epoch and position alone, so a resumed run repeats them."""
+
+    def __init__(self, cases: list[Case], seed: int):
+        self.seed = seed
+        self.pictures = [to_bytes(load_grey(case.path)) for case in cases]
+        self.masks = [load_mask(case.lungs) for case in cases]
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.pictures))
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
+        index = int(self.order[position])
+        view, target = random_case(self.pictures[index], self.masks[index], np.random.default_rng([self.seed, self.epoch, position]))
+        return torch.from_numpy(normalise(view)), torch.from_numpy(target[None])
