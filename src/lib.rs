@@ -12,7 +12,7 @@
 //! let model = Model::open(&std::fs::read("model.onnx")?, None, "mine")?;
 //! let explainer = Explainer::new(Arc::new(Tract), Arc::new(model), None)?;
 //! let picture = image::decode(&std::fs::read("picture.jpg")?, &image::Limits::default())?;
-//! let observation = explainer.observe(&explainer.prepare(&picture)?.tensor)?;
+//! let observation = explainer.observe(&explainer.prepare(&picture, None)?.tensor)?;
 //! let method = explain::method("grad-cam")?;
 //! let question = Question { class: 0, contrast: None, target: method.target() };
 //! let map = explainer.explain(&observation, &question, method)?;
@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Data flows one way: [`image`] and [`model`] read bytes, [`gradient`] turns a graph into its gradient graph, [`engine`]
-//! runs graphs, [`explain`] makes maps, [`render`] draws them, [`report`] writes them down, [`study`] does all of it for one picture. None of
+//! runs graphs, [`explain`] makes maps, [`lungs`] finds the lungs, [`render`] draws them, [`report`] writes them down, [`study`] does all of it for one picture. None of
 //! these touches a file, a console or a browser; `cli` and `web` do.
 //!
 //! Not for diagnostic use.
@@ -32,6 +32,7 @@ pub mod explain;
 pub mod gradient;
 mod guard;
 pub mod image;
+pub mod lungs;
 pub mod model;
 pub mod render;
 pub mod report;

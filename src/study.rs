@@ -5,9 +5,10 @@ use ndarray_npy::WriteNpyExt;
 
 use crate::explain::{self, ExplainError, Explainer, HeatMap, Observation, Question, Target};
 use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, PreprocessError};
+use crate::lungs::{Fields, Lungs, LungsError};
 use crate::model::STAMP;
 use crate::render::{self, ColorMap, Heat, Peak, RenderError};
-use crate::report::{PictureEntry, Report};
+use crate::report::{CompanionEntry, PictureEntry, Report, Seen};
 
 /// Why a picture has no result. The message is one line and leaves out the file's name.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,12 @@ pub enum StudyError {
     /// The manifest's preprocessing does not fit.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
+    /// The segmenter that looks at the picture first is at fault.
+    #[error("its companion: {0}")]
+    Lungs(#[from] LungsError),
+    /// The segmenter that the model's manifest asks for was not given.
+    #[error("the model needs its companion '{0}' to look at a picture first")]
+    NoCompanion(String),
     /// The model, the engine or the question is at fault.
     #[error(transparent)]
     Explain(#[from] ExplainError),
@@ -37,6 +44,8 @@ pub struct Study {
     pub entry: PictureEntry,
     /// The picture.
     pub picture: Picture,
+    /// Its lungs, where the model has a companion that looks for them.
+    pub fields: Option<Fields>,
     /// The network's input.
     pub prepared: Prepared,
     /// Scores and activations.
@@ -69,23 +78,33 @@ pub struct Answer {
 }
 
 impl Study {
-    /// Decodes a file, brings it to the model's input and runs the forward pass.
+    /// Decodes a file, brings it to the model's input and runs the forward pass. `lungs` is the companion that the model's manifest
+    /// asks for.
     ///
     /// # Errors
     /// [`StudyError`] says what is wrong with the file or the model.
     pub fn open(
         explainer: &Explainer,
+        lungs: Option<&Lungs>,
         name: &str,
         bytes: &[u8],
         limits: &Limits,
     ) -> Result<Study, StudyError> {
         let picture = pictures::decode(bytes, limits)?;
         let entry = PictureEntry::of(name, bytes, &picture);
-        let prepared = explainer.prepare(&picture)?;
+        let fields = match (&explainer.model.manifest.companion, lungs) {
+            (None, _) => None,
+            (Some(_), Some(lungs)) => Some(lungs.look(&picture)?),
+            (Some(companion), None) => {
+                return Err(StudyError::NoCompanion(companion.model.clone()));
+            }
+        };
+        let prepared = explainer.prepare(&picture, fields.as_ref())?;
         let observation = explainer.observe(&prepared.tensor)?;
         Ok(Study {
             entry,
             picture,
+            fields,
             prepared,
             observation,
         })
@@ -98,6 +117,13 @@ impl Study {
         logits
             .max_by(|a, b| a.1.total_cmp(b.1))
             .map_or(0, |(index, _)| index)
+    }
+
+    /// What the companion says of the picture.
+    #[must_use]
+    pub fn companion(&self, explainer: &Explainer) -> Option<CompanionEntry> {
+        let asked = explainer.model.manifest.companion.as_ref()?;
+        Some(CompanionEntry::of(self.fields.as_ref()?, asked.gate))
     }
 
     /// Explains the picture.
@@ -121,15 +147,13 @@ impl Study {
             None => render::peak(&map.values.view(), region),
             Some(_) => None,
         };
-        let report = Report::new(
-            explainer,
-            &self.entry,
+        let seen = Seen {
+            picture: &self.entry,
             region,
-            &self.observation,
-            &question,
-            method,
-            &map,
-        );
+            companion: self.companion(explainer),
+            observation: &self.observation,
+        };
+        let report = Report::new(explainer, &seen, &question, method, &map);
         Ok(Answer {
             report,
             map,

@@ -134,7 +134,14 @@ fn the_gradient_predicts_how_the_score_moves() {
 #[wasm_bindgen_test(unsupported = test)]
 fn a_picture_becomes_scores_a_map_and_files() {
     let explainer = explainer(None);
-    let study = Study::open(&explainer, "synthetic-1.jpg", SAMPLE, &Limits::default()).unwrap();
+    let study = Study::open(
+        &explainer,
+        None,
+        "synthetic-1.jpg",
+        SAMPLE,
+        &Limits::default(),
+    )
+    .unwrap();
     let sum: f32 = study.observation.probabilities.iter().sum();
     assert!((sum - 1.0).abs() < 1e-5);
     let answer = study.ask(&explainer, &Request::default()).unwrap();
@@ -179,9 +186,22 @@ fn contrasts_are_differences_and_gradients_linear() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_is_wrong_is_said_not_thrown() {
     let explainer = explainer(None);
-    let opened = Study::open(&explainer, "note.txt", b"not a picture", &Limits::default());
+    let opened = Study::open(
+        &explainer,
+        None,
+        "note.txt",
+        b"not a picture",
+        &Limits::default(),
+    );
     assert!(matches!(opened, Err(StudyError::Image(_))));
-    let study = Study::open(&explainer, "synthetic-1.jpg", SAMPLE, &Limits::default()).unwrap();
+    let study = Study::open(
+        &explainer,
+        None,
+        "synthetic-1.jpg",
+        SAMPLE,
+        &Limits::default(),
+    )
+    .unwrap();
     let ask = |request| study.ask(&explainer, &request).unwrap_err().to_string();
     let beyond = Request {
         class: Some(9),

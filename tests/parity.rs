@@ -117,7 +117,7 @@ fn tensor(input: &Input, explainer: &Explainer) -> Array4<f32> {
     };
     let bytes = std::fs::read(folder.join(&input.name)).unwrap();
     let picture = decode(&bytes, &Limits::default()).unwrap();
-    explainer.prepare(&picture).unwrap().tensor
+    explainer.prepare(&picture, None).unwrap().tensor
 }
 
 /// The kept positions of a gradient: as `positions` in the script has them.

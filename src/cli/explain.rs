@@ -18,7 +18,9 @@ use crate::engine::Tract;
 use crate::explain::{ExplainError, Explainer, method};
 use crate::guard::caught;
 use crate::image::Limits;
+use crate::lungs::Lungs;
 use crate::model::Model;
+use crate::report::CompanionEntry;
 use crate::study::{Answer, Request, Study};
 
 pub fn run(arguments: &args::Explain) -> Outcome {
@@ -26,6 +28,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         return Err(Failure::usage("this build has no CUDA path; use --device cpu").into());
     }
     let model = files::open_model(&arguments.model)?;
+    let lungs = files::open_companion(&arguments.model, &model)?;
     let request = request(&model, arguments)?;
     let explainer = Explainer::new(Arc::new(Tract), Arc::new(model), arguments.layer.as_deref());
     let explainer = explainer.map_err(|error| Failure::of(&arguments.model, error))?;
@@ -43,7 +46,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         .par_iter()
         .progress_with(progress.clone())
         .map(|job| {
-            let done = caught(|| job.run(&explainer, &request, &inputs, arguments));
+            let done = caught(|| job.run(&explainer, lungs.as_ref(), &request, &inputs, arguments));
             done.unwrap_or_else(|panic| Err(Failure::of(job.picture, panic)))
         })
         .collect();
@@ -59,6 +62,11 @@ pub fn run(arguments: &args::Explain) -> Outcome {
             }
         }
     } else if !answers.is_empty() {
+        for report in answers.iter().map(|answer| &answer.report) {
+            if let Some(warning) = report.companion.as_ref().and_then(CompanionEntry::warning) {
+                say(&format!("{} {warning}", report.picture.name));
+            }
+        }
         say(&table(&answers));
         say(&explainer.model.manifest.notice);
     }
@@ -165,6 +173,7 @@ impl Job<'_> {
     fn run(
         &self,
         explainer: &Explainer,
+        lungs: Option<&Lungs>,
         request: &Request,
         inputs: &Inputs<'_>,
         arguments: &args::Explain,
@@ -177,7 +186,7 @@ impl Job<'_> {
             .unwrap_or_default()
             .to_string_lossy();
         let failed = |error: &dyn std::fmt::Display| Failure::of(self.picture, error);
-        let study = Study::open(explainer, &name, &bytes, &Limits::default())
+        let study = Study::open(explainer, lungs, &name, &bytes, &Limits::default())
             .map_err(|error| failed(&error))?;
         let answer = study
             .ask(explainer, request)

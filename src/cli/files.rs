@@ -5,6 +5,8 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
+use crate::engine::Tract;
+use crate::lungs::Lungs;
 use crate::model::{Beside, Limits, Model, ModelError};
 
 /// Opens a model given as a folder, an `.onnx` file or the name of a shipped model.
@@ -28,6 +30,34 @@ pub fn open_model(given: &Path) -> Result<Model, Failure> {
         ModelError::Manifest(_) if has_manifest => Failure::of(&manifest_file, error),
         error => Failure::of(&file, error),
     })
+}
+
+/// Opens the companion that a model's manifest asks for: in the folder beside the model's own, or the shipped one.
+pub fn open_companion(given: &Path, model: &Model) -> Result<Option<Lungs>, Failure> {
+    let Some(companion) = &model.manifest.companion else {
+        return Ok(None);
+    };
+    let file = find_model(given)?;
+    let whole = fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
+    let beside = whole
+        .ancestors()
+        .nth(2)
+        .map(|models| models.join(&companion.model));
+    let folder = beside
+        .filter(|folder| folder.join("model.onnx").is_file())
+        .or_else(|| shipped(Path::new(&companion.model)))
+        .ok_or_else(|| {
+            let wanted = format!(
+                "needs the model '{}' in a folder beside its own",
+                companion.model
+            );
+            Failure::of(&file, wanted)
+        })?;
+    let (model, manifest) = (folder.join("model.onnx"), folder.join("manifest.json"));
+    let text =
+        fs::read_to_string(&manifest).map_err(|error| Failure::of(&manifest, reason(&error)))?;
+    let lungs = Lungs::open(&Tract, &read_model(&model)?, &text);
+    lungs.map(Some).map_err(|error| Failure::of(&model, error))
 }
 
 /// A model's bytes, unless they are more than a model may have.

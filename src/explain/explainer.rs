@@ -8,8 +8,9 @@ use tract_onnx::pb::ModelProto;
 use super::{ExplainError, HeatMap, Method, Question};
 use crate::engine::{Engine, EngineInfo, Kind, Session, Spec, Value};
 use crate::gradient::{self, PROBABILITIES, SCORES};
-use crate::image::{Picture, Prepared, PreprocessError};
-use crate::model::{Model, ModelError, Squash, onnx, sha256_hex};
+use crate::image::{Crop, Picture, Prepared, PreprocessError, preprocess, preprocess_region};
+use crate::lungs::{Fields, grown};
+use crate::model::{Input, Model, ModelError, Squash, onnx, sha256_hex};
 
 /// A model, its gradient graph at one layer, and both halves of it prepared on an engine.
 ///
@@ -102,20 +103,33 @@ impl Explainer {
         self.engine.info()
     }
 
-    /// The model's input tensor for a picture.
+    /// The model's input tensor for a picture. Where the model wants the lungs only, they are those of `fields`, and the middle
+    /// square where there are none.
     ///
     /// # Errors
     /// [`PreprocessError`] where the picture cannot be brought to the input's size.
-    pub fn prepare(&self, picture: &Picture) -> Result<Prepared, PreprocessError> {
+    pub fn prepare(
+        &self,
+        picture: &Picture,
+        fields: Option<&Fields>,
+    ) -> Result<Prepared, PreprocessError> {
         let manifest = &self.model.manifest;
-        let input = &manifest.input;
-        crate::image::preprocess(
-            picture,
-            &manifest.preprocessing,
-            input.width,
-            input.height,
-            input.channels,
-        )
+        let Input {
+            width,
+            height,
+            channels,
+            ..
+        } = manifest.input;
+        let how = &manifest.preprocessing;
+        let bounds = fields.and_then(Fields::bounds);
+        match (how.crop, bounds, &manifest.companion) {
+            (Crop::Lungs, Some(bounds), Some(companion)) => {
+                let margin = companion.crop_margin;
+                let region = grown(bounds, margin, picture.width(), picture.height());
+                preprocess_region(picture, region, how, width, height, channels)
+            }
+            _ => preprocess(picture, how, width, height, channels),
+        }
     }
 
     /// Runs the forward pass on an input tensor `[1, C, H, W]`.

@@ -1,5 +1,7 @@
 //! What can be wrong with a picture, and whose fault it is.
 
+use super::Region;
+
 /// Why bytes did not become a [`Picture`](super::Picture).
 ///
 /// Each message is one line that continues the file's name: "`scan.png` is empty (0 bytes)".
@@ -93,6 +95,9 @@ pub enum PreprocessError {
         /// Upper percentile.
         high: f64,
     },
+    /// A part of the picture that does not lie in it.
+    #[error("the part of the picture to be shown to the model does not lie in it: {0:?}")]
+    Region(Region),
     /// The network's input has no pixels, or more than a picture may have.
     #[error("the model's input is {width} x {height} pixels; each side must be 1 to {max}")]
     InputSize {

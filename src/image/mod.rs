@@ -37,7 +37,7 @@ mod resize;
 pub use self::decode::{Limits, decode};
 pub use self::error::{ImageError, PreprocessError};
 pub use self::picture::{Picture, Region};
-pub use self::prepare::{Prepared, preprocess};
+pub use self::prepare::{Prepared, preprocess, preprocess_region};
 pub use self::preprocessing::{Channels, Crop, Preprocessing, Resize, Stretch};
 pub(crate) use self::resize::fma;
 pub use self::resize::{resize_linear, resize_triangle};

@@ -47,6 +47,25 @@ pub fn preprocess(
     height: usize,
     channels: Channels,
 ) -> Result<Prepared, PreprocessError> {
+    let region = crop(picture.width(), picture.height(), how.crop);
+    preprocess_region(picture, region, how, width, height, channels)
+}
+
+/// [`preprocess`] of another part of the picture than its `crop` names.
+///
+/// # Errors
+/// As [`preprocess`], and [`PreprocessError::Region`] for a part that does not lie in the picture.
+pub fn preprocess_region(
+    picture: &Picture,
+    region: Region,
+    how: &Preprocessing,
+    width: usize,
+    height: usize,
+    channels: Channels,
+) -> Result<Prepared, PreprocessError> {
+    if !region.lies_in(picture.width(), picture.height()) {
+        return Err(PreprocessError::Region(region));
+    }
     let count = channels.count();
     how.check(count)?;
     let sides = 1..=MAX_INPUT_SIDE;
@@ -57,7 +76,6 @@ pub fn preprocess(
             max: MAX_INPUT_SIDE,
         });
     }
-    let region = crop(picture.width(), picture.height(), how.crop);
     let resize = |plane: Array2<f32>| match how.resize {
         Resize::Triangle => resize_triangle(&plane.view(), height, width),
         Resize::OpencvLinear => resize_linear(&plane.view(), height, width),
@@ -91,11 +109,11 @@ pub fn preprocess(
     })
 }
 
-/// The part of a picture of this size that is kept.
+/// The part of a picture of this size that is kept where nothing is known of its content.
 fn crop(width: u32, height: u32, crop: Crop) -> Region {
     match crop {
         Crop::None => Region::whole(width, height),
-        Crop::CenterSquare => {
+        Crop::CenterSquare | Crop::Lungs => {
             let side = width.min(height);
             Region {
                 x: (width - side) / 2,

@@ -45,6 +45,8 @@ pub enum Crop {
     CenterSquare,
     /// All of it; another aspect than the input's is squashed.
     None,
+    /// A box around the lungs that a segmenter finds ([`lungs`](crate::lungs)); where it finds none, the middle square.
+    Lungs,
 }
 
 /// How the picture is brought to the input's size.
@@ -190,7 +192,7 @@ mod tests {
         assert!(parse(r#"{"gray":true,"mean":[0],"std":[1]}"#).contains("unknown field `gray`"));
         assert!(
             parse(r#"{"crop":"middle","mean":[0],"std":[1]}"#)
-                .contains("expected `center-square` or `none`")
+                .contains("expected one of `center-square`, `none`, `lungs`")
         );
         let check = |edit: fn(&mut Preprocessing)| {
             let mut block = Preprocessing::imagenet();

@@ -61,6 +61,7 @@ pub(super) fn manifest(
         probabilities: None,
         squash: None,
         layer: None,
+        companion: None,
         notice: DEFAULT_NOTICE.into(),
         sources: String::new(),
     };

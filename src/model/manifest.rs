@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{ModelError, Squash};
-use crate::image::{Channels, Preprocessing};
+use crate::image::{Channels, Crop, Preprocessing};
 
 /// The schema that [`Manifest`] is written in.
 pub const SCHEMA: &str = "gradlens.model/1";
@@ -50,6 +50,9 @@ pub struct Manifest {
     /// The layer to explain by default. Found by rule where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
+    /// The segmenter that is run before it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub companion: Option<Companion>,
     /// The words shown with every result; [`STAMP`] is put before them where they do not begin with it.
     #[serde(default = "default_notice")]
     pub notice: String,
@@ -82,6 +85,31 @@ pub struct Input {
     pub channels: Channels,
 }
 
+/// The segmenter of lungs that looks at a picture before the classifier does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Companion {
+    /// Name of its folder, beside the classifier's.
+    pub model: String,
+    /// What the box around the lungs grows by on each side, as a share of its width or height; for the crop `lungs`.
+    #[serde(default)]
+    pub crop_margin: f64,
+    /// Whether its verdict on the picture is shown before any score.
+    #[serde(default)]
+    pub gate: bool,
+}
+
+impl Companion {
+    /// What is wrong with it.
+    fn mistake(&self) -> Option<&'static str> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.model.is_empty() || !self.model.chars().all(plain) {
+            return Some("its model is not the plain name of a folder");
+        }
+        (!(0.0..=1.0).contains(&self.crop_margin)).then_some("its crop_margin is not 0 to 1")
+    }
+}
+
 impl Manifest {
     /// Reads a manifest.
     ///
@@ -102,6 +130,14 @@ impl Manifest {
                 "two of its labels have the id '{}'",
                 label.id
             )));
+        }
+        if let Some(mistake) = manifest.companion.as_ref().and_then(Companion::mistake) {
+            return Err(ModelError::Manifest(format!("companion: {mistake}")));
+        }
+        if manifest.preprocessing.crop == Crop::Lungs && manifest.companion.is_none() {
+            return Err(ModelError::Manifest(
+                "its crop is 'lungs', but it names no companion that finds them".into(),
+            ));
         }
         if !manifest.notice.starts_with(STAMP) {
             manifest.notice = format!("{STAMP} {}", manifest.notice).trim_end().to_owned();

@@ -25,7 +25,7 @@ pub use error::ModelError;
 pub use external::Beside;
 pub use layers::Layer;
 pub use layout::Layout;
-pub use manifest::{DEFAULT_NOTICE, Input, Label, Manifest, SCHEMA, STAMP};
+pub use manifest::{Companion, DEFAULT_NOTICE, Input, Label, Manifest, SCHEMA, STAMP};
 pub use onnx::Limits;
 pub use outputs::{Candidate, Squash};
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::EngineInfo;
 use crate::explain::{Explainer, HeatMap, Method, Observation, Question, Target};
 use crate::image::{Picture, Preprocessing, Region};
+use crate::lungs::Fields;
 
 /// The schema that [`Report`] is written in.
 pub const SCHEMA: &str = "gradlens.report/1";
@@ -21,6 +22,9 @@ pub struct Report {
     pub model: ModelEntry,
     /// What was done to the picture before the network saw it.
     pub preprocessing: PreprocessingEntry,
+    /// What the model's companion says of the picture, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub companion: Option<CompanionEntry>,
     /// One entry a class, in the model's order.
     pub scores: Vec<ScoreEntry>,
     /// The question.
@@ -84,6 +88,58 @@ pub struct PreprocessingEntry {
     pub input: [usize; 2],
     /// The part of the picture that the rules kept, in its pixels.
     pub region: Region,
+}
+
+/// What the segmenter that looked at the picture first says of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CompanionEntry {
+    /// The id of its manifest.
+    pub id: String,
+    /// sha256 of its file.
+    pub sha256: String,
+    /// Whether it found lungs.
+    pub lungs_found: bool,
+    /// Whether the picture is what the model was made for, where the model asks that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateEntry>,
+}
+
+/// Whether a picture is an upright frontal chest X-ray.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateEntry {
+    /// The segmenter's logit.
+    pub logit: f32,
+    /// The least logit that passes.
+    pub threshold: f32,
+    /// Whether it passes.
+    pub passed: bool,
+}
+
+impl CompanionEntry {
+    /// The entry of a picture's fields, with `gate` the verdict on the picture too.
+    #[must_use]
+    pub fn of(fields: &Fields, gate: bool) -> CompanionEntry {
+        CompanionEntry {
+            id: fields.found_by.id.clone(),
+            sha256: fields.found_by.sha256.clone(),
+            lungs_found: fields.bounds().is_some(),
+            gate: gate.then(|| GateEntry {
+                logit: fields.frontal,
+                threshold: fields.gate,
+                passed: fields.is_frontal(),
+            }),
+        }
+    }
+
+    /// What must be said before any score: that the picture is not what the model was made for.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let gate = self.gate.as_ref().filter(|gate| !gate.passed)?;
+        Some(format!(
+            "does not look like an upright frontal chest X-ray ({:.1}, the threshold is {:.1}): its scores mean nothing",
+            gate.logit, gate.threshold
+        ))
+    }
 }
 
 /// A class and what it got.
@@ -154,14 +210,25 @@ pub fn scores(explainer: &Explainer, observation: &Observation) -> Vec<ScoreEntr
         .collect()
 }
 
+/// A picture as it was seen, for its report.
+#[derive(Debug, Clone)]
+pub struct Seen<'a> {
+    /// The file.
+    pub picture: &'a PictureEntry,
+    /// The part that the network saw.
+    pub region: Region,
+    /// What the companion says of it.
+    pub companion: Option<CompanionEntry>,
+    /// What the network made of it.
+    pub observation: &'a Observation,
+}
+
 impl Report {
     /// Puts a report together.
     #[must_use]
     pub fn new(
         explainer: &Explainer,
-        picture: &PictureEntry,
-        region: Region,
-        observation: &Observation,
+        seen: &Seen<'_>,
         question: &Question,
         method: &dyn Method,
         map: &HeatMap,
@@ -171,7 +238,7 @@ impl Report {
         let (height, width) = map.values.dim();
         Report {
             schema: SCHEMA.into(),
-            picture: picture.clone(),
+            picture: seen.picture.clone(),
             model: ModelEntry {
                 id: manifest.id.clone(),
                 sha256: explainer.model.sha256.clone(),
@@ -180,9 +247,10 @@ impl Report {
             preprocessing: PreprocessingEntry {
                 rules: manifest.preprocessing.clone(),
                 input: [manifest.input.width, manifest.input.height],
-                region,
+                region: seen.region,
             },
-            scores: scores(explainer, observation),
+            companion: seen.companion.clone(),
+            scores: scores(explainer, seen.observation),
             explained: ExplainedEntry {
                 index: question.class,
                 label: label(question.class).unwrap_or_default(),

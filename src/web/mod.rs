@@ -13,9 +13,10 @@ use crate::engine::{Engine, Tract};
 use crate::explain::{self, METHODS, Target};
 use crate::gradient;
 use crate::image::Limits;
+use crate::lungs::Lungs;
 use crate::model::{Beside, DEFAULT_NOTICE, Manifest, Model, labels, onnx};
 use crate::render::{self, ColorMap};
-use crate::report;
+use crate::report::{self, CompanionEntry};
 use crate::study::{Answer, Request, Study};
 
 /// Sends panics to the console with their message.
@@ -97,6 +98,7 @@ impl Beside for Chosen {
 pub struct Explainer {
     engine: Arc<dyn Engine>,
     inner: explain::Explainer,
+    lungs: Option<Lungs>,
     study: Option<Study>,
     answer: Option<Answer>,
 }
@@ -167,9 +169,20 @@ impl Explainer {
         Ok(Explainer {
             engine,
             inner,
+            lungs: None,
             study: None,
             answer: None,
         })
+    }
+
+    /// Takes the companion that the model's manifest asks for ("companion" in its description).
+    ///
+    /// # Errors
+    /// One line: what is wrong with it.
+    pub fn accompany(&mut self, model: &[u8], manifest_json: &str) -> Result<(), JsError> {
+        let lungs = Lungs::open(self.engine.as_ref(), model, manifest_json).map_err(thrown)?;
+        self.lungs = Some(lungs);
+        Ok(())
     }
 
     /// The model as JSON: id, name, sha256, notice, labels, layers, input, whether its manifest was guessed.
@@ -241,7 +254,14 @@ impl Explainer {
         self.study = None;
         self.answer = None;
         let start = now();
-        let study = Study::open(&self.inner, name, bytes, &Limits::for_a_tab()).map_err(thrown)?;
+        let study = Study::open(
+            &self.inner,
+            self.lungs.as_ref(),
+            name,
+            bytes,
+            &Limits::for_a_tab(),
+        )
+        .map_err(thrown)?;
         let names = self
             .inner
             .model
@@ -262,12 +282,15 @@ impl Explainer {
                 })
             })
             .collect();
+        let companion = study.companion(&self.inner);
         let text = to_json(&json!({
             "name": study.entry.name,
             "sha256": study.entry.sha256,
             "width": study.entry.width,
             "height": study.entry.height,
             "region": study.prepared.region,
+            "companion": companion,
+            "warning": companion.as_ref().and_then(CompanionEntry::warning),
             "scores": scores,
             "milliseconds": {"forward": now() - start},
         }))?;

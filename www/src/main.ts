@@ -1,5 +1,6 @@
 /** The page: one session, and views that follow it. */
 import { openDoors } from './intake.ts';
+import type { ShippedModel } from './protocol.ts';
 import { offerSamples } from './samples.ts';
 import { Session } from './session.ts';
 import { ChoicesView } from './view/choices.ts';
@@ -14,7 +15,7 @@ import { SettingsView } from './view/settings.ts';
 import { StageView } from './view/stage.ts';
 import { TrayView } from './view/tray.ts';
 
-const session = new Session({ colormap: 'inferno', opacity: 0.5 }, () => {
+const session = new Session({ colormap: 'inferno', opacity: 0.5 }, [shipped('lungs')], () => {
   for (const view of views) view.update(session);
 });
 
@@ -36,10 +37,14 @@ window.gradlens = { report: () => session.report() };
 openDoors(session);
 void offerSamples(session);
 
-const models = new URL('./models/covid-xray/', document.baseURI);
-void session.loadModel({
-  kind: 'shipped',
-  name: 'covid-xray',
-  model: new URL('model.onnx', models).href,
-  manifest: new URL('manifest.json', models).href,
-});
+void session.loadModel({ kind: 'shipped', ...shipped('covid-xray') });
+
+/** A model that comes with the page. */
+function shipped(name: string): ShippedModel {
+  const folder = new URL(`./models/${name}/`, document.baseURI);
+  return {
+    name,
+    model: new URL('model.onnx', folder).href,
+    manifest: new URL('manifest.json', folder).href,
+  };
+}

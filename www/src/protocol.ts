@@ -13,8 +13,15 @@ export interface PictureFile {
   file: File;
 }
 
+/** Where a shipped model's files are. */
+export interface ShippedModel {
+  name: string;
+  model: string;
+  manifest: string;
+}
+
 export type ModelSource =
-  | { kind: 'shipped'; name: string; model: string; manifest: string }
+  | ({ kind: 'shipped' } & ShippedModel)
   | { kind: 'files'; model: File; manifest: File | null; labels: File | null; data: File[] };
 
 export interface Look {
@@ -27,7 +34,7 @@ export type Pixels = Uint8ClampedArray<ArrayBuffer>;
 /** What each kind of request carries and what it is answered with. */
 export interface Exchange {
   load: {
-    request: { source: ModelSource };
+    request: { source: ModelSource; companions: ShippedModel[] };
     answer: { model: ModelDescription; catalogue: Catalogue; version: string };
   };
   /** Another manifest for the loaded model. */

@@ -1,7 +1,7 @@
 /** The visit: which pictures there are, what is asked about them, and what is shown. It asks the engine for one thing at a time and always for the newest wish. */
 import { EngineClient, EngineLost } from './engine/client.ts';
 import { kept, remember } from './kept.ts';
-import type { Look, ModelSource, Pixels, Progress } from './protocol.ts';
+import type { Look, ModelSource, Pixels, Progress, ShippedModel } from './protocol.ts';
 import type {
   Catalogue,
   ExplainOptions,
@@ -63,6 +63,7 @@ export class Session {
   question: Question = { contrast: null, layer: null, method: null, target: null };
   look: Look;
 
+  readonly #companions: ShippedModel[];
   readonly #client: EngineClient;
   readonly #changed: () => void;
   #keys = 0;
@@ -72,8 +73,10 @@ export class Session {
   #attempted = '';
   #outcome: 'nothing' | 'shown' | 'failed' = 'nothing';
 
-  constructor(look: Look, changed: () => void) {
+  /** `companions` are the segmenters that a model's manifest may ask for. */
+  constructor(look: Look, companions: ShippedModel[], changed: () => void) {
     this.look = look;
+    this.#companions = companions;
     this.#changed = changed;
     this.#client = new EngineClient((progress) => {
       this.progress = progress;
@@ -293,7 +296,7 @@ export class Session {
     this.phase = 'loading';
     this.#changed();
     try {
-      const answer = await this.#client.ask('load', { source });
+      const answer = await this.#client.ask('load', { source, companions: this.#companions });
       this.loaded = { source, ...answer, own: false };
       this.question = { contrast: null, layer: null, method: null, target: null };
       for (const picture of this.pictures) Object.assign(picture, { scored: null, class: null });

@@ -49,6 +49,8 @@ export interface Manifest {
   probabilities?: string;
   squash?: string;
   layer?: string;
+  /** The segmenter that looks at a picture first; a shipped model's name. */
+  companion?: { model: string; crop_margin: number; gate: boolean };
   notice: string;
   sources: string;
   [more: string]: unknown;
@@ -104,6 +106,10 @@ export interface OpenedPicture {
   height: number;
   /** The part of the picture that the network sees. */
   region: Region;
+  /** What the segmenter that looked at it first says of it. */
+  companion: { id: string; sha256: string; lungs_found: boolean } | null;
+  /** What must be said before any score: that the picture is not what the model was made for. */
+  warning: string | null;
   scores: Score[];
   /** Decoding, preparing and scoring. */
   milliseconds: { forward: number };

@@ -1,7 +1,7 @@
-/** The table of scores: a row a class, a bar, and the class as a button that asks for its explanation. */
+/** What must be said before any score, and the table of scores: a row a class, a bar, and the class as a button that asks for its explanation. */
 import { highest, type Session } from '../session.ts';
 import type { Score } from '../types.ts';
-import { make, need } from './dom.ts';
+import { make, need, say } from './dom.ts';
 import { percent, raw } from './text.ts';
 
 /** Up to here the model's own order is kept; a longer table is sorted by score. */
@@ -11,6 +11,7 @@ export class ScoresView {
   readonly #table = need('scores', HTMLTableElement);
   readonly #body = need('scores-body', HTMLTableSectionElement);
   readonly #none = need('scores-none', HTMLElement);
+  readonly #warning = need('warning', HTMLElement);
   readonly #session: Session;
   #drawn: Score[] | null = null;
   #explained = -1;
@@ -24,6 +25,10 @@ export class ScoresView {
     const scores = picture?.scored?.opened.scores ?? null;
     this.#table.hidden = scores === null;
     this.#none.hidden = scores !== null;
+    const warning = picture?.scored?.opened.warning ?? null;
+    this.#warning.hidden = warning === null;
+    say(this.#warning, warning ? `${picture?.file.name} ${warning}.` : '');
+    this.#table.toggleAttribute('data-doubtful', warning !== null);
     const explained = picture ? (picture.class ?? highest(picture)) : -1;
     if (scores !== this.#drawn) this.#fill(scores ?? []);
     else if (explained === this.#explained) return;

@@ -18,9 +18,11 @@ export class SeenView {
     }
     const { width, height, region } = shown.opened;
     const { engine } = shown.explanation.report;
+    const lungs = shown.opened.companion;
+    const found = !lungs || lungs.lungs_found ? '' : ' (no lungs found)';
     const facts: [string, string][] = [
       ['Picture', `${width} × ${height} px`],
-      ['Region', `${region.width} × ${region.height} at ${region.x}, ${region.y}`],
+      ['Region', `${region.width} × ${region.height} at ${region.x}, ${region.y}${found}`],
       ['Input', `${input.width} × ${input.height}, ${input.channels}`],
       ['Engine', `${engine.name} ${engine.version}, ${engine.device}, ${engine.simd || 'scalar'}`],
     ];

@@ -7,6 +7,9 @@ import { keep } from './file.ts';
 const FILE = 'manifest.json';
 const BYTE = 1 / 255;
 
+/** The shipped segmenter, for a model that is to see lungs only. */
+const LUNGS = { model: 'lungs', crop_margin: 0.06, gate: true };
+
 interface Preset {
   text: string;
   channels: string;
@@ -183,11 +186,13 @@ export class SettingsView {
       complain(of, values ? '' : 'Numbers, separated by commas: one, or one a channel.');
     }
     if (!mean || !std) return;
-    this.#change(field, ({ preprocessing, input }) => {
+    this.#change(field, (manifest) => {
+      const { preprocessing, input } = manifest;
       // What was only shortened for the eye keeps its digits.
       if (this.#mean.value !== preprocessing.mean.map(short).join(', ')) preprocessing.mean = mean;
       if (this.#std.value !== preprocessing.std.map(short).join(', ')) preprocessing.std = std;
       preprocessing.crop = this.#crop.value;
+      if (preprocessing.crop === 'lungs') manifest.companion ??= LUNGS;
       preprocessing.grey = this.#grey.checked;
       input.channels = this.#channels.value;
     });

@@ -1,7 +1,7 @@
 /** The WebAssembly engine: loaded once, holding one model and the one picture that is open in it. */
 import type { ExplainOptions, Explanation, ModelDescription, OpenedPicture } from '../types.ts';
 import type { Catalogue } from '../types.ts';
-import type { Look, ModelSource, PictureFile, Pixels } from '../protocol.ts';
+import type { Look, ModelSource, PictureFile, Pixels, ShippedModel } from '../protocol.ts';
 import init, { Explainer, catalogue, read_labels, version } from '../wasm/gradlens.js';
 import wasmAddress from '../wasm/gradlens_bg.wasm?url';
 import type { Downloads } from './download.ts';
@@ -23,10 +23,15 @@ export class Engine {
   #open: Open | null = null;
   #input = { width: 1, height: 1 };
   #source: ModelSource | null = null;
+  #downloads: Downloads | null = null;
+  /** Segmenters that a model may ask for, and those of them that are here. */
+  #companions: ShippedModel[] = [];
+  readonly #fetched = new Map<string, Promise<{ model: Uint8Array; manifest: string }>>();
 
   /** Loads a model; the one before it stays in place if this one is refused. */
   async load(
     source: ModelSource,
+    companions: ShippedModel[],
     downloads: Downloads,
     say: (step: string) => void,
   ): Promise<{
@@ -34,6 +39,8 @@ export class Engine {
     catalogue: Catalogue;
     version: string;
   }> {
+    this.#downloads = downloads;
+    this.#companions = companions;
     this.#started ??= downloads
       .fetch(new URL(wasmAddress, import.meta.url).href)
       .then((response) => init({ module_or_path: response }));
@@ -47,7 +54,7 @@ export class Engine {
         ? downloads.bytes(source.manifest).then(text)
         : source.manifest && read(source.manifest).then(text),
     ]);
-    let model = this.#replace(source, bytes, manifest ?? undefined, say);
+    let model = await this.#replace(source, bytes, manifest ?? undefined, say);
     if (source.kind === 'files' && source.labels) {
       const labels = this.labels(text(await read(source.labels)));
       const { model: labelled } = await this.configure(
@@ -67,10 +74,11 @@ export class Engine {
     const source = this.#source;
     this.#open = null;
     if (this.#loaded().configure(manifest) || source?.kind !== 'files') {
+      await this.#accompany(this.#loaded());
       return { model: this.#describe() };
     }
     const bytes = await read(source.model);
-    return { model: this.#replace(source, bytes, manifest, () => {}) };
+    return { model: await this.#replace(source, bytes, manifest, () => {}) };
   }
 
   labels(text: string): { id: string; name: string }[] {
@@ -82,15 +90,21 @@ export class Engine {
     return owned(this.#loaded().gradient_graph(layer ?? undefined, input));
   }
 
-  #replace(
+  async #replace(
     source: ModelSource,
     bytes: Uint8Array,
     manifest: string | undefined,
     say: (step: string) => void,
-  ): ModelDescription {
+  ): Promise<ModelDescription> {
     const name = source.kind === 'shipped' ? source.name : source.model.name;
     const data = source.kind === 'shipped' ? [] : source.data;
     const next = new Explainer(bytes, manifest, name, reader(data), say);
+    try {
+      await this.#accompany(next);
+    } catch (error) {
+      next.free();
+      throw error;
+    }
     this.#explainer?.free();
     this.#explainer = next;
     this.#source = source;
@@ -98,8 +112,33 @@ export class Engine {
     return this.#describe();
   }
 
+  /** Gives a model the segmenter that its manifest asks for. */
+  async #accompany(explainer: Explainer): Promise<void> {
+    const { manifest } = describe(explainer);
+    const name = manifest.companion?.model;
+    if (!name) return;
+    const shipped = this.#companions.find((companion) => companion.name === name);
+    if (!shipped || !this.#downloads) {
+      throw new Error(`its companion '${name}' is not one of this page's models`);
+    }
+    const downloads = this.#downloads;
+    const files =
+      this.#fetched.get(name) ??
+      Promise.all([downloads.bytes(shipped.model), downloads.bytes(shipped.manifest)]).then(
+        ([model, manifest]) => ({ model, manifest: text(manifest) }),
+      );
+    this.#fetched.set(name, files);
+    try {
+      const { model, manifest } = await files;
+      explainer.accompany(model, manifest);
+    } catch (error) {
+      this.#fetched.delete(name);
+      throw error;
+    }
+  }
+
   #describe(): ModelDescription {
-    const model = JSON.parse(this.#loaded().describe()) as ModelDescription;
+    const model = describe(this.#loaded());
     this.#input = model.input;
     return model;
   }
@@ -164,6 +203,10 @@ export class Engine {
     if (!this.#explainer) throw new Error('no model is loaded');
     return this.#explainer;
   }
+}
+
+function describe(explainer: Explainer): ModelDescription {
+  return JSON.parse(explainer.describe()) as ModelDescription;
 }
 
 /** Reads parts of the files that were chosen with a model, by their names without folders. */

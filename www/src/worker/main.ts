@@ -34,7 +34,8 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
         send({ kind: 'progress', ...bytes, step: null });
       });
       const say = (step: string): void => send({ kind: 'progress', ...bytes, step });
-      return { value: await engine.load(request.source, downloads, say), give: [] };
+      const { source, companions } = request;
+      return { value: await engine.load(source, companions, downloads, say), give: [] };
     }
     case 'configure':
       return { value: await engine.configure(request.manifest), give: [] };
