@@ -28,6 +28,7 @@
 //! Not for diagnostic use.
 
 pub mod engine;
+pub mod evidence;
 pub mod explain;
 pub mod gradient;
 mod guard;

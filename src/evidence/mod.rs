@@ -1,0 +1,8 @@
+//! Is the map to be believed? Where it lies beside what a person marked, and how sure a number over many pictures is.
+
+mod mask;
+mod placement;
+pub mod statistics;
+
+pub use mask::Mask;
+pub use placement::{Placement, placement};
