@@ -15,6 +15,7 @@ mod nest;
 mod rules;
 mod split;
 pub(crate) mod tape;
+mod thin;
 
 use std::collections::{HashMap, HashSet};
 
@@ -91,6 +92,7 @@ pub fn differentiate(
             cotangents[model.input.as_str()].clone(),
         ));
     }
+    tape.prune(&outputs);
     let mut graph = forward;
     graph.name = format!("{}.gradient", model.manifest.id);
     graph.node.extend(tape.nodes);
@@ -231,6 +233,7 @@ fn backward<'m>(
                 }
                 None => cotangent,
             };
+            tape.note_like(&total, tensor);
             cotangents.insert(tensor.clone(), total);
         }
     }

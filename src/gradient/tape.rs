@@ -7,6 +7,7 @@ use tract_onnx::pb::{
 };
 
 use super::GradientError;
+use super::thin::Known;
 use crate::model::facts::{Dim, Fact, Facts};
 use crate::model::onnx::node_name;
 
@@ -33,6 +34,8 @@ pub struct Tape<'g> {
     fixed: HashSet<String>,
     /// Which of its tensors may hold infinities for finite pictures.
     unbounded: HashSet<String>,
+    /// Shapes, and which tensors repeat others.
+    pub(super) known: Known,
 }
 
 impl<'g> Tape<'g> {
@@ -46,6 +49,7 @@ impl<'g> Tape<'g> {
             constants: HashMap::new(),
             fixed: HashSet::new(),
             unbounded: HashSet::new(),
+            known: Known::default(),
         }
     }
 
@@ -77,6 +81,7 @@ impl<'g> Tape<'g> {
         {
             self.unbounded.insert(output.clone());
         }
+        self.note_output(operator, inputs, &output);
         self.nodes.push(NodeProto {
             name: output.clone(),
             op_type: operator.to_owned(),
@@ -101,7 +106,10 @@ impl<'g> Tape<'g> {
 
     /// Adds a node without attributes.
     pub fn op(&mut self, operator: &str, inputs: &[&str]) -> String {
-        self.node(operator, inputs, Vec::new())
+        match self.thinned(operator, inputs) {
+            Some(output) => output,
+            None => self.node(operator, inputs, Vec::new()),
+        }
     }
 
     /// The further output number `position` of the forward node that makes `tensor`.
@@ -126,6 +134,8 @@ impl<'g> Tape<'g> {
             return name.clone();
         }
         let name = self.fresh("constant");
+        let shape = dims.iter().copied().map(Dim::Known).collect();
+        self.note_shape(&name, shape);
         self.initializers.push(TensorProto {
             name: name.clone(),
             dims,
@@ -182,7 +192,9 @@ impl<'g> Tape<'g> {
         let before = vec![0; sizes.len()];
         let after: Vec<i64> = sizes.iter().map(|size| size - 1).collect();
         let pads = self.ints(&[before, after].concat());
-        self.node("Pad", &[tensor, &pads], vec![text("mode", "edge")])
+        let repeated = self.node("Pad", &[tensor, &pads], vec![text("mode", "edge")]);
+        self.note_repeated(&repeated, tensor, sizes);
+        repeated
     }
 
     /// An i64 vector (axes, shapes, positions).

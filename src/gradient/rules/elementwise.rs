@@ -78,11 +78,12 @@ fn mean(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
 fn sub(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let mut results = Vec::new();
     for position in wanted(call) {
-        let dy = match position {
-            0 => call.cotangent()?.to_owned(),
-            _ => tape.op("Neg", &[call.cotangent()?]),
+        let (position, fitted) = fit(tape, call, position, call.cotangent()?)?;
+        let result = match position {
+            0 => fitted,
+            _ => tape.op("Neg", &[&fitted]),
         };
-        results.push(fit(tape, call, position, &dy)?);
+        results.push((position, result));
     }
     Ok(results)
 }
@@ -103,14 +104,14 @@ fn div(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let quotient = tape.op("Div", &[call.cotangent()?, divisor]);
     let mut results = Vec::new();
     for position in wanted(call) {
-        let result = match position {
-            0 => quotient.clone(),
+        results.push(match position {
+            0 => fit(tape, call, 0, &quotient)?,
             _ => {
                 let product = tape.mul(&quotient, call.output());
-                tape.op("Neg", &[&product])
+                let (position, fitted) = fit(tape, call, position, &product)?;
+                (position, tape.op("Neg", &[&fitted]))
             }
-        };
-        results.push(fit(tape, call, position, &result)?);
+        });
     }
     Ok(results)
 }
