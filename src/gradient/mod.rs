@@ -196,7 +196,7 @@ fn backward<'m>(
     sought: &[&str],
 ) -> Result<(Tape<'m>, HashMap<String, String>), GradientError> {
     let below = reached_by_gradient(model, forward, sought);
-    let mut tape = Tape::new(&model.facts);
+    let mut tape = Tape::new(&model.facts, model.graph()?);
     let mut cotangents: HashMap<String, String> = HashMap::new();
     cotangents.insert(model.scores.clone(), SEED_WITHIN.to_owned());
     for node in forward.node.iter().rev() {

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
-    AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
+    AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType,
+    tensor_proto::DataType,
 };
 
 use super::GradientError;
@@ -36,11 +37,15 @@ pub struct Tape<'g> {
     unbounded: HashSet<String>,
     /// Shapes, and which tensors repeat others.
     pub(super) known: Known,
+    /// The forward node that makes a tensor.
+    makers: HashMap<&'g str, &'g NodeProto>,
 }
 
 impl<'g> Tape<'g> {
     /// An empty tape over a forward graph with these facts.
-    pub fn new(facts: &'g Facts) -> Self {
+    pub fn new(facts: &'g Facts, forward: &'g GraphProto) -> Self {
+        let outputs =
+            |node: &'g NodeProto| node.output.iter().map(move |name| (name.as_str(), node));
         Tape {
             facts,
             nodes: Vec::new(),
@@ -50,6 +55,7 @@ impl<'g> Tape<'g> {
             fixed: HashSet::new(),
             unbounded: HashSet::new(),
             known: Known::default(),
+            makers: forward.node.iter().flat_map(outputs).collect(),
         }
     }
 
@@ -102,6 +108,11 @@ impl<'g> Tape<'g> {
     /// Whether a cotangent may be infinite, as behind a square root of zero: then zero times it is not zero.
     pub fn may_be_infinite(&self, cotangent: &str) -> bool {
         self.unbounded.contains(cotangent)
+    }
+
+    /// The forward node that makes a tensor; none for inputs and weights.
+    pub fn maker(&self, tensor: &str) -> Option<&'g NodeProto> {
+        self.makers.get(tensor).copied()
     }
 
     /// Adds a node without attributes.
