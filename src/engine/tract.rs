@@ -4,16 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
-    tensor_proto::DataType, tensor_shape_proto::Dimension, tensor_shape_proto::dimension,
-    type_proto,
+    GraphProto, ModelProto, TensorProto, TensorShapeProto, TypeProto, tensor_proto::DataType,
+    tensor_shape_proto::Dimension, tensor_shape_proto::dimension, type_proto,
 };
 use tract_onnx::prelude::*;
 
 use super::scatter;
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
 use crate::guard::guarded;
-use crate::model::half;
+use crate::model::{half, onnx::parts};
 
 /// Version of tract, as pinned in `Cargo.toml`.
 const VERSION: &str = "0.23.9";
@@ -168,25 +167,15 @@ fn unshare_large_constants(graph: &mut GraphProto) {
             allowance -= size(&copy);
             let [flat, shape, own] =
                 ["flat", "shape", "own"].map(|part| format!("unshared/{part}/{}", reshapes.len()));
-            let raw_data = copy.dims.iter().flat_map(|d| d.to_le_bytes()).collect();
-            graph.initializer.push(TensorProto {
-                name: shape.clone(),
-                dims: vec![copy.dims.len() as i64],
-                data_type: DataType::Int64 as i32,
-                raw_data,
-                ..TensorProto::default()
-            });
+            let rank = copy.dims.len() as i64;
+            graph
+                .initializer
+                .push(parts::integers(&shape, &[rank], &copy.dims));
             copy.dims = vec![copy.dims.iter().product()];
             copy.name.clone_from(&flat);
             graph.initializer.push(copy);
             input.clone_from(&own);
-            reshapes.push(NodeProto {
-                name: own.clone(),
-                op_type: "Reshape".into(),
-                input: vec![flat, shape],
-                output: vec![own],
-                ..NodeProto::default()
-            });
+            reshapes.push(parts::node("Reshape", &[&flat, &shape], &own, vec![]));
         }
     }
     graph.node.splice(0..0, reshapes);

@@ -2,34 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
-use crate::model::facts::{Dim, ElementType, Fact, Facts};
+use crate::model::facts::{self, Dim, ElementType, Fact, Facts};
 use crate::model::layers::ancestors;
-use crate::model::layout;
+use crate::model::onnx::parts::{self, attribute, floats, int, integers};
 
-use super::tape::int;
-
-/// The part of a graph that `outputs` need.
-pub(super) fn pruned(graph: &GraphProto, outputs: &[&str]) -> GraphProto {
-    let needed = ancestors(graph, outputs);
-    let is_needed = |name: &String| needed.contains(name.as_str());
-    GraphProto {
-        node: graph
-            .node
-            .iter()
-            .filter(|node| node.output.iter().any(is_needed))
-            .cloned()
-            .collect(),
-        initializer: graph
-            .initializer
-            .iter()
-            .filter(|tensor| is_needed(&tensor.name))
-            .cloned()
-            .collect(),
-        input: graph.input.clone(),
-        ..GraphProto::default()
-    }
+/// Leaves out what `outputs` do not need.
+pub(super) fn prune(graph: &mut GraphProto, outputs: &[&str]) {
+    let needed = ancestors(graph, outputs).into_iter();
+    let needed: HashSet<String> = needed.map(str::to_owned).collect();
+    let makes_needed = |node: &NodeProto| node.output.iter().any(|name| needed.contains(name));
+    graph.node.retain(makes_needed);
+    let is_needed = |tensor: &TensorProto| needed.contains(&tensor.name);
+    graph.initializer.retain(is_needed);
 }
 
 /// Constants of floats up to this many elements are folded: factors of attention and the like, no weights, which stay shared.
@@ -148,30 +134,11 @@ fn constant(name: &str, fact: &Fact) -> Option<TensorProto> {
             let values: Vec<i64> = values.iter().map(|&value| value as i64).collect();
             Some(integers(name, &dims?, &values))
         }
-        ElementType::F32 if values.len() <= FEW => Some(TensorProto {
-            name: name.to_owned(),
-            dims: dims?,
-            data_type: DataType::Float as i32,
-            raw_data: values
-                .iter()
-                .flat_map(|&value| (value as f32).to_le_bytes())
-                .collect(),
-            ..TensorProto::default()
-        }),
+        ElementType::F32 if values.len() <= FEW => {
+            let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+            Some(floats(name, &dims?, &values))
+        }
         _ => None,
-    }
-}
-
-fn integers(name: &str, dims: &[i64], values: &[i64]) -> TensorProto {
-    TensorProto {
-        name: name.to_owned(),
-        dims: dims.to_vec(),
-        data_type: DataType::Int64 as i32,
-        raw_data: values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        ..TensorProto::default()
     }
 }
 
@@ -192,10 +159,6 @@ pub(super) fn add_outputs(forward: &mut GraphProto, extra: &[(String, usize, Str
 
 /// Writes `Celu` as `alpha Elu(x / alpha)`: tract 0.23.9 computes `exp(x / alpha) - 1` below zero, without the factor.
 pub(super) fn spell_out_celu(graph: &mut GraphProto) {
-    let alpha = |node: &NodeProto| {
-        let attribute = node.attribute.iter().find(|a| a.name == "alpha");
-        attribute.map_or(1.0, |attribute| attribute.f)
-    };
     let nodes = std::mem::take(&mut graph.node);
     for node in nodes {
         let (true, Some(y)) = (node.op_type == "Celu", node.output.first()) else {
@@ -203,28 +166,14 @@ pub(super) fn spell_out_celu(graph: &mut GraphProto) {
             continue;
         };
         let part = |part: &str| format!("backward/celu/{y}/{part}");
-        graph.initializer.push(TensorProto {
-            name: part("alpha"),
-            data_type: DataType::Float as i32,
-            raw_data: alpha(&node).to_le_bytes().to_vec(),
-            ..TensorProto::default()
-        });
-        let step = |operator: &str, inputs: [&str; 2], output: String| NodeProto {
-            name: output.clone(),
-            op_type: operator.into(),
-            input: inputs
-                .iter()
-                .filter(|name| !name.is_empty())
-                .map(|&name| name.to_owned())
-                .collect(),
-            output: vec![output],
-            ..NodeProto::default()
-        };
+        let [alpha, scaled, elu] = ["alpha", "scaled", "elu"].map(part);
+        let value = attribute(&node, "alpha").map_or(1.0, |attribute| attribute.f);
+        graph.initializer.push(floats(&alpha, &[], &[value]));
         let x = node.input.first().map_or("", String::as_str);
         graph.node.extend([
-            step("Div", [x, &part("alpha")], part("scaled")),
-            step("Elu", [&part("scaled"), ""], part("elu")),
-            step("Mul", [&part("elu"), &part("alpha")], y.clone()),
+            parts::node("Div", &[x, &alpha], &scaled, vec![]),
+            parts::node("Elu", &[&scaled], &elu, vec![]),
+            parts::node("Mul", &[&elu, &alpha], y, vec![]),
         ]);
     }
 }
@@ -241,29 +190,16 @@ pub(super) fn spell_out_steps(graph: &mut GraphProto, facts: &Facts) {
         let last = places.len().saturating_sub(1);
         for (position, (axis, indices)) in places.iter().enumerate() {
             let part = |part: &str| format!("backward/steps/{y}/{position}/{part}");
-            graph.initializer.push(TensorProto {
-                name: part("indices"),
-                data_type: DataType::Int64 as i32,
-                dims: vec![indices.len() as i64],
-                raw_data: indices
-                    .iter()
-                    .flat_map(|index| index.to_le_bytes())
-                    .collect(),
-                ..TensorProto::default()
-            });
+            let table = integers(&part("indices"), &[indices.len() as i64], indices);
             let output = if position == last {
                 y.clone()
             } else {
                 part("taken")
             };
-            graph.node.push(NodeProto {
-                name: output.clone(),
-                op_type: "Gather".into(),
-                input: vec![x, part("indices")],
-                output: vec![output.clone()],
-                attribute: vec![int("axis", *axis)],
-                ..NodeProto::default()
-            });
+            let axis = vec![int("axis", *axis)];
+            let gather = parts::node("Gather", &[&x, &table.name], &output, axis);
+            graph.node.push(gather);
+            graph.initializer.push(table);
             x = output;
         }
     }
@@ -277,7 +213,7 @@ fn stepped(node: &NodeProto, facts: &Facts) -> Option<Vec<(i64, Vec<i64>)>> {
     if node.op_type != "Slice" || node.input.len() != 5 {
         return None;
     }
-    let input = |position: usize| layout::integers(facts, &node.input[position]);
+    let input = |position: usize| facts::integers(facts, &node.input[position]);
     let (starts, ends, axes, steps) = (input(1)?, input(2)?, input(3)?, input(4)?);
     let shape = facts.get(&node.input[0])?.shape.as_ref()?;
     let rank = shape.len() as i64;

@@ -20,9 +20,9 @@ mod thin;
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::Dimension,
-    tensor_shape_proto::dimension, type_proto,
+    GraphProto, ModelProto, StringStringEntryProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    tensor_proto::DataType, tensor_shape_proto::Dimension, tensor_shape_proto::dimension,
+    type_proto,
 };
 
 pub use error::GradientError;
@@ -31,10 +31,10 @@ pub use split::{Split, split_at_seed};
 
 use crate::model::facts::{Dim, ElementType};
 use crate::model::layers::ancestors;
-use crate::model::onnx;
-use crate::model::{Layer, Layout, Model};
+use crate::model::onnx::parts::{self, ints};
+use crate::model::{Layer, Layout, Model, onnx};
 use names::{SEED_WITHIN, check_names, free_names};
-use tape::{Call, Tape, ints};
+use tape::{Call, Tape};
 
 /// Makes the gradient graph of `model` at `layers` and, with `input`, at the pixels.
 ///
@@ -66,9 +66,14 @@ pub fn differentiate(
     let mut kept_outputs: Vec<&str> = vec![&model.scores];
     kept_outputs.extend(model.probabilities.as_deref());
     kept_outputs.extend(&layers_once);
-    let mut forward = forward::pruned(source, &kept_outputs);
+    let mut forward = GraphProto {
+        node: source.node.clone(),
+        initializer: source.initializer.clone(),
+        input: source.input.clone(),
+        ..GraphProto::default()
+    };
     forward::fold(&mut forward, &model.facts, &kept_outputs);
-    let mut forward = forward::pruned(&forward, &kept_outputs);
+    forward::prune(&mut forward, &kept_outputs);
     nest::nest_concats(&mut forward);
 
     let (mut tape, cotangents) = backward(model, &forward, &sought)?;
@@ -102,13 +107,9 @@ pub fn differentiate(
     free_names(&mut graph, &mut outputs);
     for (public, tensor) in &outputs {
         if public != tensor {
-            graph.node.push(NodeProto {
-                name: public.clone(),
-                op_type: "Identity".into(),
-                input: vec![tensor.clone()],
-                output: vec![public.clone()],
-                ..NodeProto::default()
-            });
+            graph
+                .node
+                .push(parts::node("Identity", &[tensor], public, vec![]));
         }
     }
     graph.output = declarations(model, &layers_once, &outputs)?;

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::pb::GraphProto;
+
+use crate::model::onnx::parts::attribute;
 
 /// Rewrites `Concat(a, b, c)` as `Concat(d, c)` where an earlier node makes `d = Concat(a, b)`.
 ///
@@ -18,7 +20,8 @@ pub(super) fn nest_concats(graph: &mut GraphProto) {
         if node.op_type != "Concat" {
             continue;
         }
-        let axis = axis(node);
+        // As it is written: two nodes with the same inputs count their axes from the same end, or are left alone.
+        let axis = attribute(node, "axis").map_or(0, |attribute| attribute.i);
         let known = [first.clone(), second.clone()];
         let whole = (axis, node.input.clone(), output.clone());
         if let Some((of, start, made)) = latest.get(&known)
@@ -32,25 +35,16 @@ pub(super) fn nest_concats(graph: &mut GraphProto) {
     }
 }
 
-/// As it is written: two nodes with the same inputs count their axes from the same end, or are left alone.
-fn axis(node: &NodeProto) -> i64 {
-    let attribute = node.attribute.iter().find(|a| a.name == "axis");
-    attribute.map_or(0, |attribute| attribute.i)
-}
-
 #[cfg(test)]
 mod tests {
+    use tract_onnx::pb::NodeProto;
+
     use super::*;
-    use crate::gradient::tape::int;
+    use crate::model::onnx::parts::{int, node};
 
     fn concat(inputs: &str, output: &str, axis: i64) -> NodeProto {
-        NodeProto {
-            op_type: "Concat".into(),
-            input: inputs.split(' ').map(str::to_owned).collect(),
-            output: vec![output.into()],
-            attribute: vec![int("axis", axis)],
-            ..NodeProto::default()
-        }
+        let inputs: Vec<&str> = inputs.split(' ').collect();
+        node("Concat", &inputs, output, vec![int("axis", axis)])
     }
 
     #[test]

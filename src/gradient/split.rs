@@ -6,6 +6,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto};
 
 use super::SEED;
 use crate::model::ModelError;
+use crate::model::facts::read_names;
 use crate::model::layers::{ancestors, descendants};
 
 /// A gradient graph in two parts.
@@ -91,7 +92,8 @@ pub fn split_at_seed(mut proto: ModelProto) -> Result<Split, ModelError> {
     let outputs = head_outputs.into_iter().cloned().collect();
     let head = part(graph, &|name| beyond.contains(name), &head_inputs, outputs);
     let mut parts = [body, head];
-    let read = parts.each_ref().map(reads);
+    let names_read = |part| read_names(part).cloned().collect();
+    let read: [HashSet<String>; 2] = parts.each_ref().map(names_read);
     for tensor in weights.unwrap_or_default() {
         match read.each_ref().map(|names| names.contains(&tensor.name)) {
             [true, true] => {
@@ -122,13 +124,6 @@ pub fn split_at_seed(mut proto: ModelProto) -> Result<Split, ModelError> {
 
 fn names<'g>(values: &[&'g ValueInfoProto]) -> Vec<&'g str> {
     values.iter().map(|value| value.name.as_str()).collect()
-}
-
-/// The names that the nodes and outputs of a part read.
-fn reads(part: &GraphProto) -> HashSet<String> {
-    let inputs = part.node.iter().flat_map(|node| &node.input);
-    let outputs = part.output.iter().map(|output| &output.name);
-    inputs.chain(outputs).cloned().collect()
 }
 
 /// The nodes that `outputs` need, without weights, stopping at tensors that are `given` from outside; with `inputs`, or the graph's own

@@ -1,16 +1,20 @@
 //! The tape that rules write backward nodes to, and the call that a rule answers.
 
+mod call;
+mod shapes;
+
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::{
     AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto::AttributeType,
-    tensor_proto::DataType,
 };
 
-use super::GradientError;
+pub use call::{Call, Cotangents};
+
 use super::thin::Known;
 use crate::model::facts::{Dim, Fact, Facts};
-use crate::model::onnx::node_name;
+use crate::model::onnx::parts;
+pub use crate::model::onnx::parts::{float, int, ints, text};
 
 /// Prefix of every name that the tape makes.
 const PREFIX: &str = "backward/";
@@ -88,14 +92,8 @@ impl<'g> Tape<'g> {
             self.unbounded.insert(output.clone());
         }
         self.note_output(operator, inputs, &output);
-        self.nodes.push(NodeProto {
-            name: output.clone(),
-            op_type: operator.to_owned(),
-            input: inputs.iter().map(|&name| name.to_owned()).collect(),
-            output: vec![output.clone()],
-            attribute: attributes,
-            ..NodeProto::default()
-        });
+        self.nodes
+            .push(parts::node(operator, inputs, &output, attributes));
         output
     }
 
@@ -139,21 +137,20 @@ impl<'g> Tape<'g> {
     }
 
     /// A constant; the same constant twice is stored once.
-    fn constant(&mut self, data_type: DataType, dims: Vec<i64>, raw: Vec<u8>) -> String {
-        let key = (data_type as i32, dims.clone(), raw.clone());
+    fn constant(&mut self, mut tensor: TensorProto) -> String {
+        let key = (
+            tensor.data_type,
+            tensor.dims.clone(),
+            tensor.raw_data.clone(),
+        );
         if let Some(name) = self.constants.get(&key) {
             return name.clone();
         }
         let name = self.fresh("constant");
-        let shape = dims.iter().copied().map(Dim::Known).collect();
+        let shape = tensor.dims.iter().copied().map(Dim::Known).collect();
         self.note_shape(&name, shape);
-        self.initializers.push(TensorProto {
-            name: name.clone(),
-            dims,
-            data_type: data_type as i32,
-            raw_data: raw,
-            ..TensorProto::default()
-        });
+        tensor.name.clone_from(&name);
+        self.initializers.push(tensor);
         self.constants.insert(key, name.clone());
         self.fixed.insert(name.clone());
         name
@@ -161,32 +158,22 @@ impl<'g> Tape<'g> {
 
     /// An f32 scalar.
     pub fn scalar(&mut self, value: f32) -> String {
-        self.constant(DataType::Float, vec![], value.to_le_bytes().to_vec())
+        self.floats(&[], &[value])
     }
 
     /// An f32 constant of the shape `dims`.
     pub fn floats(&mut self, dims: &[i64], values: &[f32]) -> String {
-        let raw = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        self.constant(DataType::Float, dims.to_vec(), raw)
+        self.constant(parts::floats("", dims, values))
     }
 
     /// Zeros of the shape that the vector `shape` holds when the graph runs.
     ///
     /// The value is written out: tract 0.23.9 makes the operator's default zero an f64.
     pub fn zeros(&mut self, shape: &str) -> String {
-        let zero = TensorProto {
-            dims: vec![1],
-            data_type: DataType::Float as i32,
-            raw_data: 0f32.to_le_bytes().to_vec(),
-            ..TensorProto::default()
-        };
         let value = AttributeProto {
             name: "value".into(),
             r#type: AttributeType::Tensor as i32,
-            t: Some(zero),
+            t: Some(parts::floats("", &[1], &[0.0])),
             ..AttributeProto::default()
         };
         self.node("ConstantOfShape", &[shape], vec![value])
@@ -215,11 +202,7 @@ impl<'g> Tape<'g> {
 
     /// An i64 constant of the shape `dims`.
     pub fn int_tensor(&mut self, dims: &[i64], values: &[i64]) -> String {
-        let raw = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        self.constant(DataType::Int64, dims.to_vec(), raw)
+        self.constant(parts::integers("", dims, values))
     }
 
     /// `tensor[start..end]` along each axis of `axes`.
@@ -263,134 +246,6 @@ impl<'g> Tape<'g> {
         self.op("Where", &[condition, cotangent, &zero])
     }
 
-    /// The shape of a forward tensor.
-    ///
-    /// # Errors
-    /// [`GradientError::Shape`] where not even the rank is known.
-    pub fn shape(&self, tensor: &str) -> Result<Vec<Dim>, GradientError> {
-        match self.facts.get(tensor).and_then(|fact| fact.shape.clone()) {
-            Some(shape) => Ok(shape),
-            None => Err(GradientError::Shape {
-                tensor: tensor.to_owned(),
-                shape: "unknown".into(),
-            }),
-        }
-    }
-
-    /// The sizes of a forward tensor from axis `from` on.
-    ///
-    /// # Errors
-    /// [`GradientError::Shape`] where one of them is open.
-    pub fn sizes(&self, tensor: &str, from: usize) -> Result<Vec<i64>, GradientError> {
-        let shape = self.shape(tensor)?;
-        let known: Option<Vec<i64>> = shape.iter().skip(from).map(Dim::known).collect();
-        known.ok_or_else(|| self.open_shape(tensor))
-    }
-
-    /// The error for a shape that should be fixed and is not.
-    pub fn open_shape(&self, tensor: &str) -> GradientError {
-        let shape = self
-            .facts
-            .get(tensor)
-            .map_or("unknown".into(), |fact| fact.shape_text());
-        GradientError::Shape {
-            tensor: tensor.to_owned(),
-            shape,
-        }
-    }
-
-    /// The values of a small constant, rounded to integers.
-    pub fn constant_ints(&self, tensor: &str) -> Option<Vec<i64>> {
-        let values = self.facts.get(tensor)?.values.as_ref()?;
-        Some(values.iter().map(|&value| value as i64).collect())
-    }
-
-    /// The values of a small constant.
-    pub fn constant_floats(&self, tensor: &str) -> Option<Vec<f32>> {
-        let values = self.facts.get(tensor)?.values.as_ref()?;
-        Some(values.iter().map(|&value| value as f32).collect())
-    }
-
-    /// `cotangent`, which has as many elements as the forward tensor `like`, in that tensor's shape.
-    ///
-    /// # Errors
-    /// [`GradientError::Shape`] where the rank of `like` is unknown.
-    pub fn reshape_like(&mut self, cotangent: &str, like: &str) -> Result<String, GradientError> {
-        let shape = self.shape(like)?;
-        let target = if shape.iter().filter(|dim| dim.known().is_none()).count() <= 1 {
-            let target: Vec<i64> = shape.iter().map(|dim| dim.known().unwrap_or(-1)).collect();
-            self.ints(&target)
-        } else {
-            self.op("Shape", &[like])
-        };
-        Ok(self.op("Reshape", &[cotangent, &target]))
-    }
-
-    /// Sums a cotangent of the shape of `from` down to the shape of `to`, which was broadcast to it.
-    ///
-    /// # Errors
-    /// [`GradientError::Shape`] where it cannot be told which axes were broadcast.
-    pub fn sum_to(
-        &mut self,
-        cotangent: &str,
-        from: &str,
-        to: &str,
-    ) -> Result<String, GradientError> {
-        let wide = self.shape(from)?;
-        self.sum_from(cotangent, &wide, to)
-    }
-
-    /// Sums a cotangent of the shape `wide` down to the shape of the forward tensor `to`, which was broadcast to it.
-    ///
-    /// # Errors
-    /// [`GradientError::Shape`] where the rank of `to` is unknown or larger, or a size may be one and may not.
-    pub fn sum_from(
-        &mut self,
-        cotangent: &str,
-        wide: &[Dim],
-        to: &str,
-    ) -> Result<String, GradientError> {
-        let narrow = self.shape(to)?;
-        let Some(leading) = wide.len().checked_sub(narrow.len()) else {
-            return Err(self.open_shape(to));
-        };
-        let mut axes: Vec<i64> = (0..leading as i64).collect();
-        for (axis, dim) in narrow.iter().enumerate() {
-            let beside = &wide[leading + axis];
-            match (dim, beside) {
-                (Dim::Known(1), Dim::Known(1)) => {}
-                (Dim::Known(1), _) => axes.push((leading + axis) as i64),
-                // It may be the same size or a one.
-                (Dim::Symbol(_), Dim::Known(_)) => return Err(self.open_shape(to)),
-                // Expressions of the batch that are written differently mean the same size.
-                _ => {}
-            }
-        }
-        self.sum_axes(cotangent, &axes, leading, to)
-    }
-
-    /// Sums a cotangent over `axes`, of which the first `leading` are not there in the forward tensor `to`.
-    ///
-    /// # Errors
-    /// [`GradientError::Shape`] where the rank of `to` is unknown.
-    pub fn sum_axes(
-        &mut self,
-        cotangent: &str,
-        axes: &[i64],
-        leading: usize,
-        to: &str,
-    ) -> Result<String, GradientError> {
-        if axes.is_empty() {
-            return Ok(cotangent.to_owned());
-        }
-        let summed = self.sum(cotangent, axes);
-        if leading == 0 {
-            Ok(summed)
-        } else {
-            self.reshape_like(&summed, to)
-        }
-    }
-
     /// `tensor` with axes of size one put in, of these numbers in the result.
     pub fn unsqueeze(&mut self, tensor: &str, axes: &[i64]) -> String {
         if axes.is_empty() {
@@ -415,162 +270,5 @@ impl<'g> Tape<'g> {
             Some(name) if !name.is_empty() => name.clone(),
             _ => self.forward_output(call.output(), position),
         }
-    }
-}
-
-/// One node to differentiate.
-pub struct Call<'a> {
-    /// The forward node.
-    pub node: &'a NodeProto,
-    /// The model's opset.
-    pub opset: i64,
-    /// The cotangent of each output, where it has one.
-    pub cotangents: Vec<Option<String>>,
-    /// Which inputs need a cotangent.
-    pub wanted: Vec<bool>,
-}
-
-/// What a rule returns: cotangents of inputs, by position.
-pub type Cotangents = Result<Vec<(usize, String)>, GradientError>;
-
-impl Call<'_> {
-    /// Name of input `position`.
-    ///
-    /// # Errors
-    /// [`GradientError::Form`] where the node has no such input.
-    pub fn input(&self, position: usize) -> Result<&str, GradientError> {
-        match self.node.input.get(position) {
-            Some(name) if !name.is_empty() => Ok(name),
-            _ => Err(self.form(&format!("a missing input {position}"))),
-        }
-    }
-
-    /// Name of the first output. `onnx::read` made sure there is one.
-    pub fn output(&self) -> &str {
-        self.node.output.first().map_or("", String::as_str)
-    }
-
-    /// Cotangent of the first output.
-    ///
-    /// # Errors
-    /// [`GradientError::Form`] where only another output carries one.
-    pub fn cotangent(&self) -> Result<&str, GradientError> {
-        match self.cotangents.first() {
-            Some(Some(name)) => Ok(name),
-            _ => Err(self.form("a gradient through its second output")),
-        }
-    }
-
-    /// Whether input `position` needs a cotangent.
-    pub fn wants(&self, position: usize) -> bool {
-        self.wanted.get(position).copied().unwrap_or(false)
-    }
-
-    fn attribute(&self, name: &str) -> Option<&AttributeProto> {
-        self.node
-            .attribute
-            .iter()
-            .find(|attribute| attribute.name == name)
-    }
-
-    /// An integer attribute.
-    pub fn int(&self, name: &str, default: i64) -> i64 {
-        self.attribute(name)
-            .map_or(default, |attribute| attribute.i)
-    }
-
-    /// `axis`, which counts from the end where it is negative, counted from the front.
-    ///
-    /// # Errors
-    /// [`GradientError::Form`] where a tensor of rank `rank` has no such axis.
-    pub fn within(&self, axis: i64, rank: usize) -> Result<usize, GradientError> {
-        let from_front = if axis < 0 {
-            axis.saturating_add(rank as i64)
-        } else {
-            axis
-        };
-        usize::try_from(from_front)
-            .ok()
-            .filter(|&axis| axis < rank)
-            .ok_or_else(|| self.form("an axis outside its rank"))
-    }
-
-    /// The attribute `axis`, counted from the front.
-    ///
-    /// # Errors
-    /// [`GradientError::Form`] where a tensor of rank `rank` has no such axis.
-    pub fn axis(&self, default: i64, rank: usize) -> Result<usize, GradientError> {
-        self.within(self.int("axis", default), rank)
-    }
-
-    /// A float attribute.
-    pub fn float(&self, name: &str, default: f32) -> f32 {
-        self.attribute(name)
-            .map_or(default, |attribute| attribute.f)
-    }
-
-    /// A float attribute without a default.
-    pub fn optional_float(&self, name: &str) -> Option<f32> {
-        self.attribute(name).map(|attribute| attribute.f)
-    }
-
-    /// A list of integers.
-    pub fn ints(&self, name: &str) -> Option<Vec<i64>> {
-        self.attribute(name).map(|attribute| attribute.ints.clone())
-    }
-
-    /// A string attribute.
-    pub fn text(&self, name: &str) -> Option<String> {
-        self.attribute(name)
-            .map(|attribute| String::from_utf8_lossy(&attribute.s).into_owned())
-    }
-
-    /// The error for a form that the rule does not cover.
-    pub fn form(&self, form: &str) -> GradientError {
-        GradientError::Form {
-            operator: self.node.op_type.clone(),
-            node: node_name(self.node).to_owned(),
-            form: form.to_owned(),
-        }
-    }
-}
-
-/// An integer attribute.
-pub fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Int as i32,
-        i: value,
-        ..AttributeProto::default()
-    }
-}
-
-/// A float attribute.
-pub fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Float as i32,
-        f: value,
-        ..AttributeProto::default()
-    }
-}
-
-/// A list-of-integers attribute.
-pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Ints as i32,
-        ints: values.to_vec(),
-        ..AttributeProto::default()
-    }
-}
-
-/// A string attribute.
-pub fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::String as i32,
-        s: value.as_bytes().to_vec(),
-        ..AttributeProto::default()
     }
 }

@@ -10,7 +10,8 @@ use tract_onnx::prelude::InferenceModelExt;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 use tract_onnx::tract_hir::prelude::{DatumType, Tensor};
 
-use super::{Limits, ModelError, half, onnx};
+use super::onnx::{self, parts};
+use super::{Limits, ModelError, half};
 use crate::guard::guarded;
 
 /// One dimension of a shape.
@@ -92,6 +93,12 @@ impl Fact {
 /// Facts by tensor name.
 pub type Facts = HashMap<String, Fact>;
 
+/// The values of a small constant, as integers.
+pub(crate) fn integers(facts: &Facts, name: &str) -> Option<Vec<i64>> {
+    let values = facts.get(name)?.values.as_ref()?;
+    Some(values.iter().map(|&value| value as i64).collect())
+}
+
 /// Operators whose first output has their first input's shape and type, with the rank that input has at least.
 ///
 /// They are inferred as `Identity`: tract's own rules for them trust the rank and the axis of a damaged file.
@@ -143,7 +150,7 @@ pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
 }
 
 /// The names that nodes and outputs of a graph read.
-fn read_names(graph: &GraphProto) -> impl Iterator<Item = &String> {
+pub(crate) fn read_names(graph: &GraphProto) -> impl Iterator<Item = &String> {
     let outputs = graph.output.iter().map(|output| &output.name);
     graph
         .node
@@ -191,11 +198,7 @@ fn check(proto: &ModelProto, facts: &Facts, limits: &Limits) -> Result<(), Model
         let (Some((operator, least)), Some(rank)) = (least, rank) else {
             continue;
         };
-        let axis = node
-            .attribute
-            .iter()
-            .find(|attribute| attribute.name == "axis");
-        let axis = axis.map_or(0, |attribute| attribute.i);
+        let axis = parts::attribute(node, "axis").map_or(0, |attribute| attribute.i);
         let bound = rank as i64;
         if rank < *least || !(-bound..bound).contains(&axis) {
             return Err(ModelError::Damaged(format!(

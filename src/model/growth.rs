@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, tensor_proto::DataType};
 
-use super::onnx::{node_name, within};
+use super::onnx::{node_name, parts, within};
 use super::{Limits, ModelError};
 
 /// Checks every stored size that a node of the graph grows something to.
@@ -53,10 +53,7 @@ fn grown(node: &NodeProto, stored: &HashMap<&str, &TensorProto>) -> u64 {
         "Upsample" => product(values(1)),
         "Pad" => values(1)
             .or_else(|| {
-                let pads = node
-                    .attribute
-                    .iter()
-                    .find(|attribute| attribute.name == "pads")?;
+                let pads = parts::attribute(node, "pads")?;
                 Some(pads.ints.iter().map(|&pad| pad as f64).collect())
             })
             .map(|pads| {

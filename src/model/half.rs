@@ -7,6 +7,8 @@ use tract_onnx::pb::{
     type_proto,
 };
 
+use super::onnx::parts;
+
 /// Attributes that name an element type.
 const TYPE_ATTRIBUTES: &[&str] = &["to", "dtype", "output_dtype", "stash_type"];
 
@@ -117,7 +119,7 @@ fn is_half(tensor: &TensorProto) -> bool {
 }
 
 fn casts_to_f32(node: &NodeProto) -> bool {
-    let to = node.attribute.iter().find(|a| a.name == "to");
+    let to = parts::attribute(node, "to");
     node.op_type == "Cast" && to.is_some_and(|a| a.i == DataType::Float as i64)
 }
 
@@ -154,16 +156,7 @@ fn single(tensor: &TensorProto, name: &str) -> TensorProto {
             };
         }
     };
-    TensorProto {
-        name: name.to_owned(),
-        dims: tensor.dims.clone(),
-        data_type: DataType::Float as i32,
-        raw_data: values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        ..TensorProto::default()
-    }
+    parts::floats(name, &tensor.dims, &values)
 }
 
 /// The nearest finite f32 of a finite f64: a mask's "most negative number" stays one.

@@ -10,7 +10,7 @@ use tract_onnx::pb::{
 };
 
 use super::layers::ancestors;
-use super::onnx::{is_default_domain, node_name, opset, within};
+use super::onnx::{is_default_domain, node_name, opset, parts, within};
 use super::{Limits, ModelError, facts, onnx};
 
 /// How deeply functions may call functions, and how many conditions are settled.
@@ -119,7 +119,11 @@ fn called(
             )));
         }
     }
-    nodes.extend(handed_on.into_iter().map(|(from, to)| identity(from, to)));
+    nodes.extend(
+        handed_on
+            .into_iter()
+            .map(|(from, to)| parts::node("Identity", &[&from], &to, vec![])),
+    );
     Ok(nodes)
 }
 
@@ -147,7 +151,7 @@ pub fn conditions(proto: &mut ModelProto, limits: &Limits) -> Result<(), ModelEr
                 )));
             }
         };
-        let branch = node.attribute.iter().find(|a| a.name == taken);
+        let branch = parts::attribute(node, taken);
         let branch = branch
             .and_then(|attribute| attribute.g.clone())
             .ok_or_else(|| {
@@ -259,7 +263,11 @@ fn splice(
         }
     }
     let mut nodes = branch.node.clone();
-    nodes.extend(handed_on.into_iter().map(|(from, to)| identity(from, to)));
+    nodes.extend(
+        handed_on
+            .into_iter()
+            .map(|(from, to)| parts::node("Identity", &[&from], &to, vec![])),
+    );
     for tensor in &branch.initializer {
         given.insert(&tensor.name, names.fresh(node_name(&node), &tensor.name));
     }
@@ -369,15 +377,5 @@ fn renamed(node: &mut NodeProto, names: &HashMap<String, String>) {
             .map(|output| &mut output.name)
             .for_each(rename);
         graph.node.iter_mut().for_each(|node| renamed(node, names));
-    }
-}
-
-fn identity(from: String, to: String) -> NodeProto {
-    NodeProto {
-        name: to.clone(),
-        op_type: "Identity".into(),
-        input: vec![from],
-        output: vec![to],
-        ..NodeProto::default()
     }
 }

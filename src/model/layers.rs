@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
-use super::facts::{Fact, Facts};
+use super::facts::{self, Fact, Facts};
 use super::input::PictureInput;
 use super::layout::{self, Layout, Map};
 
@@ -163,7 +163,7 @@ impl<'g> Ways<'g> {
         let input = |position: usize| {
             node.input
                 .get(position)
-                .and_then(|name| layout::integers(self.facts, name))
+                .and_then(|name| facts::integers(self.facts, name))
         };
         let axis = layout::axis(node, 0, 3);
         match node.op_type.as_str() {

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 use tract_onnx::pb::{GraphProto, NodeProto};
 
-use super::facts::{Dim, ElementType, Facts};
+use super::facts::{Dim, ElementType, Facts, integers};
 use super::input::PictureInput;
+use super::onnx::parts;
 
 /// The order of an activation's axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -223,7 +224,7 @@ impl<'g> ChannelAxes<'g> {
 
 /// The order of a transposition, where it is written out and within its rank.
 fn order(node: &NodeProto) -> Option<Vec<i64>> {
-    let order = &node.attribute.iter().find(|a| a.name == "perm")?.ints;
+    let order = &parts::attribute(node, "perm")?.ints;
     let rank = order.len() as i64;
     (!node.input.is_empty() && order.iter().all(|axis| (0..rank).contains(axis)))
         .then(|| order.clone())
@@ -255,10 +256,7 @@ pub fn reduced_axes(node: &NodeProto, facts: &Facts) -> Option<Vec<i64>> {
         return None;
     }
     let rank = facts.get(node.input.first()?)?.rank()? as i64;
-    let attribute = node
-        .attribute
-        .iter()
-        .find(|attribute| attribute.name == "axes");
+    let attribute = parts::attribute(node, "axes");
     let axes = match node.input.get(1) {
         Some(name) => integers(facts, name)?,
         None => attribute.map_or_else(|| (0..rank).collect(), |attribute| attribute.ints.clone()),
@@ -269,18 +267,8 @@ pub fn reduced_axes(node: &NodeProto, facts: &Facts) -> Option<Vec<i64>> {
 
 /// A node's axis attribute, counted from the front of `rank` axes.
 pub fn axis(node: &NodeProto, default: i64, rank: usize) -> i64 {
-    let axis = node
-        .attribute
-        .iter()
-        .find(|attribute| attribute.name == "axis");
-    let axis = axis.map_or(default, |attribute| attribute.i);
+    let axis = parts::attribute(node, "axis").map_or(default, |attribute| attribute.i);
     if axis < 0 { axis + rank as i64 } else { axis }
-}
-
-/// The values of a small constant.
-pub fn integers(facts: &Facts, name: &str) -> Option<Vec<i64>> {
-    let values = facts.get(name)?.values.as_ref()?;
-    Some(values.iter().map(|&value| value as i64).collect())
 }
 
 /// A product with a matrix that the picture does not change: a linear layer over the last axis.

@@ -8,13 +8,12 @@ mod forms;
 
 use std::collections::HashSet;
 
-use tract_onnx::pb::{
-    AttributeProto, ModelProto, NodeProto, TensorProto, attribute_proto::AttributeType,
-    tensor_proto::DataType,
-};
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto};
 
 use super::facts::Facts;
+use super::onnx::parts::{self, text};
 use super::onnx::{self, MINIMUM_OPSET, node_name};
+
 use super::{Limits, ModelError, facts};
 
 /// Operators whose older form is not converted, with the first opset that has the present one.
@@ -134,14 +133,14 @@ impl Converter<'_> {
             }
             "TopK" if opset < 10 => {
                 if let Some(k) = take(node, "k") {
-                    self.int_input(node, "k", 1, vec![k.i]);
+                    self.int_input(node, "k", 1, &[k.i]);
                 }
             }
             "Upsample" => {
                 if let Some(scales) = take(node, "scales") {
-                    let raw = scales.floats.iter().flat_map(|scale| scale.to_le_bytes());
-                    let dims = vec![scales.floats.len() as i64];
-                    self.input(node, "scales", 1, DataType::Float, dims, raw.collect());
+                    let dims = [scales.floats.len() as i64];
+                    let scales = parts::floats("scales", &dims, &scales.floats);
+                    self.input(node, 1, scales);
                 }
                 node.op_type = "Resize".into();
                 self.plain_coordinates(node);
@@ -185,8 +184,7 @@ impl Converter<'_> {
             let (values, _) = made.raw_data.as_chunks();
             return Some(values.iter().map(|&raw| i64::from_le_bytes(raw)).collect());
         }
-        let values = self.facts.get(name)?.values.as_ref()?;
-        Some(values.iter().map(|&value| value as i64).collect())
+        facts::integers(self.facts, name)
     }
 
     /// Statistics came out of training only; the present form has no place for them.
@@ -202,44 +200,29 @@ impl Converter<'_> {
 
     fn ints_to_input(&mut self, node: &mut NodeProto, name: &str, position: usize) {
         if let Some(attribute) = take(node, name) {
-            self.int_input(node, name, position, attribute.ints);
+            self.int_input(node, name, position, &attribute.ints);
         }
     }
 
-    fn int_input(&mut self, node: &mut NodeProto, name: &str, position: usize, values: Vec<i64>) {
-        let dims = vec![values.len() as i64];
-        let raw = values.into_iter().flat_map(i64::to_le_bytes).collect();
-        self.input(node, name, position, DataType::Int64, dims, raw);
+    fn int_input(&mut self, node: &mut NodeProto, name: &str, position: usize, values: &[i64]) {
+        let dims = [values.len() as i64];
+        self.input(node, position, parts::integers(name, &dims, values));
     }
 
     fn float_to_input(&mut self, node: &mut NodeProto, name: &str, position: usize) {
         if let Some(attribute) = take(node, name) {
-            let raw = attribute.f.to_le_bytes().to_vec();
-            self.input(node, name, position, DataType::Float, vec![], raw);
+            self.input(node, position, parts::floats(name, &[], &[attribute.f]));
         }
     }
 
-    /// Puts a new constant at an input's position.
-    fn input(
-        &mut self,
-        node: &mut NodeProto,
-        name: &str,
-        position: usize,
-        kind: DataType,
-        dims: Vec<i64>,
-        raw: Vec<u8>,
-    ) {
-        let name = self.name(node.output.first().map_or("", String::as_str), name);
-        self.constants.push(TensorProto {
-            name: name.clone(),
-            data_type: kind as i32,
-            dims,
-            raw_data: raw,
-            ..TensorProto::default()
-        });
+    /// Puts a new constant, named as a part of the node, at an input's position.
+    fn input(&mut self, node: &mut NodeProto, position: usize, mut constant: TensorProto) {
+        let of = node.output.first().map_or("", String::as_str);
+        constant.name = self.name(of, &constant.name);
         let length = node.input.len().max(position + 1);
         node.input.resize(length, String::new());
-        node.input[position] = name;
+        node.input[position].clone_from(&constant.name);
+        self.constants.push(constant);
         self.changed = true;
     }
 
@@ -267,22 +250,4 @@ fn take(node: &mut NodeProto, name: &str) -> Option<AttributeProto> {
     let mut attributes = node.attribute.iter();
     let position = attributes.position(|attribute| attribute.name == name)?;
     Some(node.attribute.remove(position))
-}
-
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Int as i32,
-        i: value,
-        ..AttributeProto::default()
-    }
-}
-
-fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::String as i32,
-        s: value.as_bytes().to_vec(),
-        ..AttributeProto::default()
-    }
 }

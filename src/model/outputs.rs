@@ -7,7 +7,7 @@ use tract_onnx::pb::{GraphProto, NodeProto};
 
 use super::facts::{self, Fact, Facts};
 use super::layers::{descendants, producers};
-use super::onnx::node_name;
+use super::onnx::{node_name, parts};
 use super::{Manifest, ModelError};
 
 /// The function that turns scores into probabilities.
@@ -173,11 +173,7 @@ impl<'g> Search<'g> {
 
     /// A softmax of `[N, classes]` must run over the classes.
     fn check_axis(&self, node: &NodeProto, squash: Squash) -> Result<(), ModelError> {
-        let axis = node
-            .attribute
-            .iter()
-            .find(|attribute| attribute.name == "axis");
-        match axis.map(|attribute| attribute.i) {
+        match parts::attribute(node, "axis").map(|attribute| attribute.i) {
             Some(axis) if squash == Squash::Softmax && axis != 1 && axis != -1 => {
                 Err(ModelError::Unsupported(format!(
                     "its softmax (node {}) runs over axis {axis}, not over the classes",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tract_onnx::pb::{ModelProto, TensorProto, tensor_proto::DataType, type_proto};
 use tract_onnx::prelude::*;
 
-use crate::graph::int;
+use gradlens::model::onnx::parts::int;
 
 /// A graph with every f32 made f64.
 fn in_double(proto: &ModelProto) -> ModelProto {

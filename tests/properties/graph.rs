@@ -1,47 +1,11 @@
 //! Building small graphs out of random numbers.
 
+use gradlens::model::onnx::parts::{self, int, ints};
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
-    tensor_proto::DataType, tensor_shape_proto::Dimension, tensor_shape_proto::dimension::Value,
-    type_proto,
+    TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType,
+    tensor_shape_proto::Dimension, tensor_shape_proto::dimension::Value, type_proto,
 };
-
-pub fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Int as i32,
-        i: value,
-        ..AttributeProto::default()
-    }
-}
-
-pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Ints as i32,
-        ints: values.to_vec(),
-        ..AttributeProto::default()
-    }
-}
-
-pub fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Float as i32,
-        f: value,
-        ..AttributeProto::default()
-    }
-}
-
-pub fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::String as i32,
-        s: value.as_bytes().to_vec(),
-        ..AttributeProto::default()
-    }
-}
 
 /// Numbers that look random and are the same for the same seed (Steele et al. 2014, SplitMix64).
 pub struct Numbers(pub u64);
@@ -87,40 +51,29 @@ impl Graph {
         attributes: Vec<AttributeProto>,
     ) -> String {
         let output = format!("{}_{}", operator.to_lowercase(), self.nodes.len());
-        self.nodes.push(NodeProto {
-            name: output.clone(),
-            op_type: operator.into(),
-            input: inputs.iter().map(|&name| name.to_owned()).collect(),
-            output: vec![output.clone()],
-            attribute: attributes,
-            ..NodeProto::default()
-        });
+        self.nodes
+            .push(parts::node(operator, inputs, &output, attributes));
         output
     }
 
-    fn constant(&mut self, kind: DataType, dims: &[i64], raw: Vec<u8>) -> String {
+    fn constant(&mut self, tensor: TensorProto) -> String {
         let name = format!("constant_{}", self.initializers.len());
         self.initializers.push(TensorProto {
             name: name.clone(),
-            data_type: kind as i32,
-            dims: dims.to_vec(),
-            raw_data: raw,
-            ..TensorProto::default()
+            ..tensor
         });
         name
     }
 
     pub fn ints(&mut self, values: &[i64]) -> String {
-        let raw = values.iter().flat_map(|value| value.to_le_bytes());
-        self.constant(DataType::Int64, &[values.len() as i64], raw.collect())
+        self.constant(parts::integers("", &[values.len() as i64], values))
     }
 
     /// A random constant.
     pub fn floats(&mut self, dims: &[i64], low: f64, high: f64) -> String {
         let count = dims.iter().product::<i64>() as usize;
         let values = self.numbers.distinct(count, low, high);
-        let raw = values.iter().flat_map(|value| value.to_le_bytes());
-        self.constant(DataType::Float, dims, raw.collect())
+        self.constant(parts::floats("", dims, &values))
     }
 
     /// The mean over `axes`, which stay as ones.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::graph::{float, int};
 use crate::{axes, check, config, settings};
+use gradlens::model::onnx::parts::{float, int};
 
 /// Operators of one input, with values that keep clear of their kinks and poles, and the opset they need.
 const UNARY: &[(&str, f64, f64, i64)] = &[

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::graph::{float, int, ints, text};
 use crate::{check, config, settings};
+use gradlens::model::onnx::parts::{float, int, ints, text};
 
 proptest! {
     #![proptest_config(config())]

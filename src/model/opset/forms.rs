@@ -1,10 +1,11 @@
 //! The forms whose conversion depends on shapes or constants.
 
-use tract_onnx::pb::{NodeProto, tensor_proto::DataType};
+use tract_onnx::pb::NodeProto;
 
-use super::{Converter, int, take, text};
+use super::{Converter, take};
 use crate::model::ModelError;
 use crate::model::facts::{Dim, Fact};
+use crate::model::onnx::parts::{self, attribute, int, text};
 
 impl Converter<'_> {
     /// Writes `node` in its present form where that depends on shapes or constants: mostly one node, sometimes several.
@@ -72,7 +73,7 @@ impl Converter<'_> {
             };
             (all[axis], all[rank + axis]) = (before, after);
         }
-        self.int_input(node, "pads", 1, all);
+        self.int_input(node, "pads", 1, &all);
         node.input.truncate(3);
     }
 
@@ -88,23 +89,16 @@ impl Converter<'_> {
             return;
         }
         let (before, after) = pads.split_at(pads.len() / 2);
-        let starts = before.iter().map(|&pad| (-pad).max(0)).collect();
-        let ends = after
-            .iter()
-            .map(|&pad| if pad < 0 { pad } else { i64::MAX });
+        let starts: Vec<i64> = before.iter().map(|&pad| (-pad).max(0)).collect();
+        let end = |&pad: &i64| if pad < 0 { pad } else { i64::MAX };
+        let ends: Vec<i64> = after.iter().map(end).collect();
         let y = node.output.first().cloned().unwrap_or_default();
         let cut = self.name(&y, "cut");
-        let mut slice = NodeProto {
-            name: cut.clone(),
-            op_type: "Slice".into(),
-            input: node.input.iter().take(1).cloned().collect(),
-            output: vec![cut.clone()],
-            ..NodeProto::default()
-        };
-        self.int_input(&mut slice, "starts", 1, starts);
-        self.int_input(&mut slice, "ends", 2, ends.collect());
-        let kept = pads.iter().map(|&pad| pad.max(0)).collect();
-        self.int_input(node, "pads", 1, kept);
+        let mut slice = step("Slice", &[&node.input[0]], &cut);
+        self.int_input(&mut slice, "starts", 1, &starts);
+        self.int_input(&mut slice, "ends", 2, &ends);
+        let kept: Vec<i64> = pads.iter().map(|&pad| pad.max(0)).collect();
+        self.int_input(node, "pads", 1, &kept);
         node.input[0] = cut;
         out.push(slice);
     }
@@ -151,7 +145,7 @@ impl Converter<'_> {
             output: node.output.clone(),
             ..NodeProto::default()
         };
-        self.int_input(&mut reshape, "groups", 1, vec![0, groups, -1]);
+        self.int_input(&mut reshape, "groups", 1, &[0, groups, -1]);
         node.op_type = "InstanceNormalization".into();
         node.attribute
             .retain(|attribute| attribute.name == "epsilon");
@@ -173,21 +167,13 @@ impl Converter<'_> {
         let rank = self.facts.get(x).and_then(Fact::rank).unwrap_or(4);
         let mut sizes = vec![1; rank.saturating_sub(1).max(1)];
         sizes[0] = -1;
-        let epsilon = node.attribute.iter().find(|a| a.name == "epsilon");
-        let epsilon = epsilon.map_or(1e-5, |attribute| attribute.f);
+        let epsilon = attribute(node, "epsilon").map_or(1e-5, |attribute| attribute.f);
         let [sum, root, factor, centred, scaled] =
             ["sum", "root", "factor", "centred", "scaled"].map(|part| self.name(&y, part));
         let [mean_map, factor_map, bias_map] =
             ["mean", "factor_map", "bias"].map(|part| self.name(&y, part));
         let mut add = step("Add", &[variance], &sum);
-        self.input(
-            &mut add,
-            "epsilon",
-            1,
-            DataType::Float,
-            vec![],
-            epsilon.to_le_bytes().to_vec(),
-        );
+        self.input(&mut add, 1, parts::floats("epsilon", &[], &[epsilon]));
         out.extend([
             add,
             step("Sqrt", &[&sum], &root),
@@ -195,7 +181,7 @@ impl Converter<'_> {
         ]);
         for (vector, map) in [(mean, &mean_map), (&factor, &factor_map), (bias, &bias_map)] {
             let mut reshape = step("Reshape", &[vector], map);
-            self.int_input(&mut reshape, "sizes", 1, sizes.clone());
+            self.int_input(&mut reshape, "sizes", 1, &sizes);
             out.push(reshape);
         }
         out.extend([
@@ -236,11 +222,5 @@ impl Converter<'_> {
 
 /// A node without attributes, named after its output.
 fn step(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
-    NodeProto {
-        name: output.to_owned(),
-        op_type: operator.into(),
-        input: inputs.iter().map(|&name| name.to_owned()).collect(),
-        output: vec![output.to_owned()],
-        ..NodeProto::default()
-    }
+    parts::node(operator, inputs, output, vec![])
 }
