@@ -2,6 +2,8 @@
 //!
 //! The inference is tract's; this module turns its answer into a table by ONNX tensor name.
 
+mod batch;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -115,9 +117,16 @@ const SHAPE_KEEPING: &[(&str, usize)] = &[
 /// [`ModelError::Damaged`] where shapes contradict each other or an attribute does not parse, [`ModelError::TooLarge`]
 /// where a tensor between the nodes passes the limit.
 pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
-    let mut simple = proto.clone();
+    let mut facts = as_declared(proto.clone())?;
+    batch::fill(proto, &mut facts, as_declared);
+    check(proto, &facts, limits)?;
+    Ok(facts)
+}
+
+/// What tract infers from the shapes that the inputs are declared with.
+fn as_declared(mut simple: ModelProto) -> Result<Facts, ModelError> {
     half::widen_half_initializers(&mut simple);
-    let read: HashSet<String> = proto.graph.iter().flat_map(read_names).cloned().collect();
+    let read: HashSet<String> = simple.graph.iter().flat_map(read_names).cloned().collect();
     for node in simple.graph.iter_mut().flat_map(|graph| &mut graph.node) {
         let keeps_shape = SHAPE_KEEPING
             .iter()
@@ -145,7 +154,6 @@ pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
             facts.insert(name, translate(fact));
         }
     }
-    check(proto, &facts, limits)?;
     Ok(facts)
 }
 

@@ -5,7 +5,7 @@ use tract_onnx::pb::NodeProto;
 use super::{Converter, take};
 use crate::model::ModelError;
 use crate::model::facts::{Dim, Fact};
-use crate::model::onnx::parts::{self, attribute, int, text};
+use crate::model::onnx::parts::{self, attribute, int, ints, text};
 
 impl Converter<'_> {
     /// Writes `node` in its present form where that depends on shapes or constants: mostly one node, sometimes several.
@@ -26,6 +26,7 @@ impl Converter<'_> {
                 return Ok(());
             }
             "Resize" if opset < 11 => self.plain_nearest(&mut node)?,
+            "ConvTranspose" => self.pads_for_output_shape(&mut node),
             "Pad" => {
                 self.pad_every_axis(&mut node);
                 self.cut_by_slice(&mut node, out);
@@ -48,6 +49,50 @@ impl Converter<'_> {
         let nearest = if shrinks { "ceil" } else { "floor" };
         node.attribute.push(text("nearest_mode", nearest));
         Ok(())
+    }
+
+    /// Pads that lead to the size that `output_shape` asks for: tract 0.23.9 does not compute that form.
+    ///
+    /// Where the sizes are not known, or the full result is too small, the form stays, and its rule refuses it.
+    fn pads_for_output_shape(&mut self, node: &mut NodeProto) {
+        let Some(pads) = self.missing_pads(node) else {
+            return;
+        };
+        node.attribute
+            .retain(|a| !matches!(a.name.as_str(), "output_shape" | "auto_pad" | "pads"));
+        node.attribute.push(ints("pads", &pads));
+        self.changed = true;
+    }
+
+    /// What a transposed convolution must cut off to have its `output_shape`.
+    fn missing_pads(&self, node: &NodeProto) -> Option<Vec<i64>> {
+        let wanted = &attribute(node, "output_shape")?.ints;
+        let axes = wanted.len();
+        let sizes = |position: usize| -> Option<Vec<i64>> {
+            let shape = self.facts.get(node.input.get(position)?)?.shape.as_ref()?;
+            let sizes: Option<Vec<i64>> = shape.get(2..)?.iter().map(Dim::known).collect();
+            sizes.filter(|sizes| sizes.len() == axes)
+        };
+        let entries = |name: &str, default: i64| -> Option<Vec<i64>> {
+            let given = attribute(node, name).map(|attribute| attribute.ints.clone());
+            let given = given.unwrap_or_else(|| vec![default; axes]);
+            let bounded = given.iter().all(|entry| (0..1 << 24).contains(entry));
+            (bounded && given.len() == axes).then_some(given)
+        };
+        let (map, kernel) = (sizes(0)?, sizes(1)?);
+        let (strides, dilations) = (entries("strides", 1)?, entries("dilations", 1)?);
+        let surplus = entries("output_padding", 0)?;
+        let upper = attribute(node, "auto_pad").is_some_and(|pad| pad.s == b"SAME_UPPER");
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for (axis, &wanted) in wanted.iter().enumerate() {
+            let reach = dilations[axis].checked_mul(kernel[axis] - 1)? + 1;
+            let full = strides[axis].checked_mul(map[axis] - 1)? + reach + surplus[axis];
+            let cut = full.checked_sub(wanted).filter(|cut| *cut >= 0)?;
+            let (less, more) = (cut / 2, cut - cut / 2);
+            before.push(if upper { less } else { more });
+            after.push(if upper { more } else { less });
+        }
+        Some([before, after].concat())
     }
 
     /// `Pad` with the axes that it names, since opset 18: all axes in their order instead, as every opset has it.
