@@ -2,6 +2,7 @@
 
 use super::Rule;
 use super::conv::{divided, spatial};
+use super::selection::LONGEST_AXIS;
 use crate::gradient::GradientError;
 use crate::gradient::tape::{Call, Cotangents, Tape, int, ints};
 
@@ -21,8 +22,8 @@ fn conv_transpose(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let weights = call.input(1)?;
     let kernel = tape.sizes(weights, 2)?;
     let axes = kernel.len();
-    let strides = spatial(call, "strides", 1, axes)?;
-    let dilations = spatial(call, "dilations", 1, axes)?;
+    let mut strides = spatial(call, "strides", 1, axes)?;
+    let mut dilations = spatial(call, "dilations", 1, axes)?;
     let surplus = spatial(call, "output_padding", 0, axes)?;
     if strides.iter().chain(&dilations).any(|&size| size < 1) {
         return Err(call.form("a stride or dilation below 1"));
@@ -42,8 +43,24 @@ fn conv_transpose(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
 
     // Less than a stride of output behind the last window makes no further window.
     let end = end.iter().zip(&surplus);
-    let end = end.map(|(end, surplus)| (end - surplus).max(0));
-    let pads: Vec<i64> = begin.iter().copied().chain(end).collect();
+    let end: Vec<i64> = end.map(|(end, surplus)| (end - surplus).max(0)).collect();
+    let pads = [begin, end].concat();
+    // tract 0.23.9 takes a stride that steps over whole rows for one of its own, and cannot bring that before a `Reshape`.
+    let sizes = tape.sizes(call.output(), 2).unwrap_or_default();
+    let mut cotangent = call.cotangent()?.to_owned();
+    for (axis, &size) in sizes.iter().enumerate().take(axes) {
+        let step = strides[axis];
+        let whole = step > 1 && (kernel[axis] == 1 || dilations[axis] % step == 0);
+        let unpadded = pads[axis] == 0 && pads[axes + axis] == 0;
+        if whole && unpadded && size <= LONGEST_AXIS {
+            let rows: Vec<i64> = (0..size).step_by(step as usize).collect();
+            let rows = tape.ints(&rows);
+            let axis_of_rows = vec![int("axis", axis as i64 + 2)];
+            cotangent = tape.node("Gather", &[&cotangent, &rows], axis_of_rows);
+            strides[axis] = 1;
+            dilations[axis] = (dilations[axis] / step).max(1);
+        }
+    }
     let attributes = vec![
         int("group", call.int("group", 1)),
         ints("kernel_shape", &kernel),
@@ -51,7 +68,7 @@ fn conv_transpose(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
         ints("dilations", &dilations),
         ints("pads", &pads),
     ];
-    let result = tape.node("Conv", &[call.cotangent()?, weights], attributes);
+    let result = tape.node("Conv", &[&cotangent, weights], attributes);
     Ok(vec![(0, result)])
 }
 
