@@ -1,5 +1,6 @@
 //! Running graphs: one trait, so that the same code and the same tests serve every engine.
 
+mod deconv;
 mod scatter;
 mod tract;
 

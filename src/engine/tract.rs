@@ -9,8 +9,8 @@ use tract_onnx::pb::{
 };
 use tract_onnx::prelude::*;
 
-use super::scatter;
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
+use super::{deconv, scatter};
 use crate::guard::guarded;
 use crate::model::{half, onnx::parts};
 
@@ -53,6 +53,7 @@ impl Engine for Tract {
             drop(proto);
             let mut model = model.into_typed()?;
             scatter::quicken(&mut model)?;
+            deconv::quicken(&mut model)?;
             model.into_optimized()?.into_runnable()
         })
         .map_err(EngineError::Prepare)?;

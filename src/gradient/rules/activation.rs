@@ -119,7 +119,7 @@ fn leaky(tape: &mut Tape<'_>, call: &Call<'_>, slope: &str) -> Cotangents {
 fn leaky_relu(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let alpha = call.float("alpha", 0.01);
     if (0.0..=1.0).contains(&alpha) {
-        let slope = step(tape, call.input(0)?, alpha);
+        let slope = step(tape, call.input(0)?, alpha, 1.0);
         return Ok(vec![(0, tape.mul(&slope, call.cotangent()?))]);
     }
     let slope = tape.scalar(alpha);
@@ -199,9 +199,8 @@ fn hard_swish(tape: &mut Tape<'_>, call: &Call<'_>) -> Cotangents {
     let nine = tape.scalar(9.0);
     let square = tape.mul(x, x);
     let room = tape.op("Sub", &[&nine, &square]);
-    let inside = step(tape, &room, 0.0);
-    let slope = tape.scale(&inside, sixth);
-    let slope = tape.mul(&slope, x);
+    let inside = step(tape, &room, 0.0, sixth);
+    let slope = tape.mul(&inside, x);
     let slope = tape.op("Add", &[&slope, &gate]);
     Ok(vec![(0, tape.mul(&slope, dy))])
 }

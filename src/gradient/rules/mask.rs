@@ -22,11 +22,11 @@ pub(super) fn where_positive(tape: &mut Tape<'_>, tensor: &str, cotangent: &str)
     tape.mul(&mask, cotangent)
 }
 
-/// One where `tensor` is positive, `floor` (from zero to one) elsewhere.
-pub(super) fn step(tape: &mut Tape<'_>, tensor: &str, floor: f32) -> String {
+/// `high` where `tensor` is positive, `low` elsewhere; both from zero to one.
+pub(super) fn step(tape: &mut Tape<'_>, tensor: &str, low: f32, high: f32) -> String {
     let steep = tape.scale(tensor, STEEP);
-    let (floor, one) = (tape.scalar(floor), tape.scalar(1.0));
-    tape.op("Clip", &[&steep, &floor, &one])
+    let (low, high) = (tape.scalar(low), tape.scalar(high));
+    tape.op("Clip", &[&steep, &low, &high])
 }
 
 /// `cotangent` where `tensor`, which never leaves its bounds, is not on one of them.
