@@ -162,25 +162,32 @@ class Run:
         order = torch.randperm(len(inputs))
         return inputs.lerp(inputs[order], 1 - share), targets.lerp(targets[order], 1 - share)
 
-    def train_epoch(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], targets: torch.Tensor) -> float:
+    def learn(self, inputs: torch.Tensor, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        """One step down the gradient of a loss of the network's scores; returns the loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.options.rate * group.get("share", 1.0) * learning_rate(self.step, self.steps, self.warmup)
+        loss = loss_of(self.network(inputs.to(self.device, memory_format=torch.channels_last)))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        self.optimiser.step()
+        follow(self.average, self.network, self.step, self.options.average)
+        self.step += 1
+        return loss.item()
+
+    def teach(self, inputs: torch.Tensor, positions: torch.Tensor, targets: torch.Tensor) -> float:
+        """One step on some inputs and their positions in `targets`."""
+        inputs, wanted = self.mix(inputs.float(), targets[positions])
+        return self.learn(inputs, lambda scores: functional.cross_entropy(scores, wanted.to(self.device)))
+
+    def train_epoch(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], targets: torch.Tensor | None = None) -> float:
         """One pass over an epoch's inputs and their positions in `targets`; returns the mean loss."""
         self.network.train()
         self.freeze(self.network)
         started, total, count = time.monotonic(), 0.0, 0
         bar = tqdm(batches, desc=f"epoch {self.epoch + 1}/{self.options.epochs}")
         for count, (inputs, positions) in enumerate(bar, start=1):
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.options.rate * learning_rate(self.step, self.steps, self.warmup)
-            inputs, wanted = self.mix(inputs.float(), targets[positions])
-            scores = self.network(inputs.to(self.device, memory_format=torch.channels_last))
-            loss = functional.cross_entropy(scores, wanted.to(self.device))
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
-            self.optimiser.step()
-            follow(self.average, self.network, self.step, self.options.average)
-            self.step += 1
-            total += loss.item()
+            total += self.teach(inputs, positions, targets)
             bar.set_postfix(loss=f"{total / count:.3f}")
         self.epoch += 1
         self.seconds += time.monotonic() - started

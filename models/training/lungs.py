@@ -1,42 +1,41 @@
-"""Trains the lung segmenter: `python models/training/lungs.py`.
+"""Trains the lung segmenter and its gate, exports and evaluates them: `python models/training/lungs.py --pictures FOLDER`.
 
-Only X-rays of `train` with a lung mask teach; `val` chooses the epoch. A run that was stopped goes on from its last epoch.
+Only X-rays of `train` with a lung mask teach the segmenter; `val` chooses the epoch. A run that was stopped goes on from its last one.
 """
 
 import argparse
-import copy
 import json
 import logging
-import os
-import time
 from pathlib import Path
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads must not spin on cores that others need
 
 import numpy as np
 import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
+import gate
+import lungs_evaluate
+import lungs_export
 from data import DEFAULT_DATA
+from fitting import Run, start
 from lungs_data import Case, LungViews, load_mask, read_cases, squashed
 from lungs_network import LungNet, freeze
 from preprocess import load_grey, normalise
-from fitting import follow, learning_rate
 
 log = logging.getLogger("lungs")
-CHECKPOINTS = Path(__file__).resolve().parent / "checkpoints" / "lungs"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with manifest.csv and the X-rays")
-    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="folder for checkpoints")
+    parser.add_argument("--pictures", type=Path, required=True, help="folder `opencv` of an unpacked source release of opencv-python")
+    parser.add_argument("--checkpoints", type=Path, default=lungs_export.CHECKPOINTS, help="folder for checkpoints")
+    parser.add_argument("--out", type=Path, default=lungs_export.FOLDER, help="folder for the model and evaluation.json")
+    parser.add_argument("--boxes", type=Path, help="a table of every X-ray's lung box to write, for the classifiers' training")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=26)
     parser.add_argument("--batch", type=int, default=12, help="X-rays a step")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate of the decoder; the encoder gets a third")
     parser.add_argument("--decay", type=float, default=0.01, help="weight decay")
@@ -51,15 +50,7 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tenso
     return functional.binary_cross_entropy_with_logits(logits, target) + 1 - ((2 * overlap + 1) / (total + 1)).mean()
 
 
-def dice(logits: np.ndarray, mask: np.ndarray) -> float:
-    """Dice of the thresholded logits with a mask of 0 and 255, at the mask's own size (logits interpolated linearly)."""
-    height, width = mask.shape
-    whole = functional.interpolate(torch.from_numpy(logits)[None, None], size=(height, width), mode="bilinear", align_corners=False)[0, 0]
-    found, wanted = whole.numpy() > 0, mask > 127
-    return float(2 * (found & wanted).sum() / max(1, found.sum() + wanted.sum()))
-
-
-def lung_logits(network: LungNet, inputs: np.ndarray, device: str = "cpu") -> np.ndarray:
+def lung_logits(network: LungNet, inputs: np.ndarray, device: str) -> np.ndarray:
     """Logits, N x GRID x GRID, of prepared inputs."""
     network.eval()
     with torch.inference_mode():
@@ -67,104 +58,51 @@ def lung_logits(network: LungNet, inputs: np.ndarray, device: str = "cpu") -> np
     return np.concatenate(parts)
 
 
-def inputs_of(cases: list[Case]) -> np.ndarray:
-    return np.stack([normalise(squashed(load_grey(case.path))) for case in cases])
+class LungRun(Run):
+    """A training run of the segmenter, whose targets come with the inputs."""
 
+    SETTINGS = ("seed", "epochs", "batch", "rate", "decay", "average")
 
-class Run:
-    """Everything a training run carries from epoch to epoch."""
-
-    def __init__(self, options: argparse.Namespace, device: str, steps_per_epoch: int):
-        self.options = options
-        self.device = device
-        self.steps, self.warmup = options.epochs * steps_per_epoch, steps_per_epoch
-        self.network = LungNet().to(device, memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network)
-        freeze(self.network)
+    def __init__(self, options: argparse.Namespace, steps_per_epoch: int, device: str):
+        super().__init__(options, LungNet(), steps_per_epoch, device, freeze)
         encoder = [p for p in self.network.blocks.parameters() if p.requires_grad]
         decoder = [*self.network.decoder.parameters(), *self.network.lungs.parameters()]
         groups = [{"params": encoder, "share": 1 / 3}, {"params": decoder, "share": 1.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=options.rate, weight_decay=options.decay)
-        self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.history: list[dict] = []
 
-    @property
-    def file(self) -> Path:
-        return self.options.checkpoints / "last.pt"
+    def teach(self, inputs: torch.Tensor, masks: torch.Tensor, targets: None) -> float:
+        return self.learn(inputs, lambda logits: segmentation_loss(logits, masks.to(self.device)))
 
-    def settings(self) -> dict:
-        """What a checkpoint must agree in with the run that resumes it."""
-        return {k: getattr(self.options, k) for k in ("seed", "epochs", "batch", "rate", "decay", "average")}
-
-    def save(self) -> None:
-        """Writes the checkpoint beside the old one and swaps them; the averaged weights also alone, if `val` likes them best."""
-        self.options.checkpoints.mkdir(parents=True, exist_ok=True)
-        state = {"settings": self.settings(), "network": self.network.state_dict(), "average": self.average.state_dict()}
-        state |= {"optimiser": self.optimiser.state_dict(), "random": torch.get_rng_state()}
-        state |= {k: getattr(self, k) for k in ("epoch", "step", "seconds", "history")}
-        torch.save(state, self.file.with_suffix(".new"))
-        self.file.with_suffix(".new").replace(self.file)
-        if max(row["val_dice"] for row in self.history) == self.history[-1]["val_dice"]:
+    def judge(self, loss: float, inputs: np.ndarray, masks: list[np.ndarray]) -> None:
+        """Measures Dice on `val`, writes the checkpoint, and keeps the averaged weights apart while they are the best."""
+        scores = [lungs_evaluate.dice(logits, mask) for logits, mask in zip(lung_logits(self.average, inputs, self.device), masks)]
+        row = {"epoch": self.epoch, "loss": round(loss, 4), "val_dice": round(float(np.mean(scores)), 4), "val_least": round(min(scores), 4)}
+        self.history.append(row)
+        self.save()
+        if row["val_dice"] == max(earlier["val_dice"] for earlier in self.history):
             torch.save({"average": self.average.state_dict(), "history": self.history}, self.options.checkpoints / "best.pt")
+        log.info("%s", json.dumps(row))
 
-    def resume(self) -> None:
-        """Takes up the last checkpoint, if there is one of the same settings."""
-        if not self.file.exists():
-            return
-        state = torch.load(self.file, map_location=self.device, weights_only=True)
-        if state["settings"] != self.settings():
-            raise SystemExit(f"{self.file} has other settings {state['settings']}: move it away or name other --checkpoints")
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.epoch, self.step, self.seconds, self.history = (state[k] for k in ("epoch", "step", "seconds", "history"))
-        torch.set_rng_state(state["random"].cpu())
-        log.info("resumed after epoch %d", self.epoch)
 
-    def train_epoch(self, views: LungViews) -> float:
-        """One pass over an epoch's views; returns the mean loss."""
-        views.set_epoch(self.epoch)
-        self.network.train()
-        freeze(self.network)
-        started, total = time.monotonic(), 0.0
-        bar = tqdm(DataLoader(views, batch_size=self.options.batch, drop_last=True), desc=f"epoch {self.epoch + 1}/{self.options.epochs}")
-        for count, (inputs, target) in enumerate(bar, start=1):
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.options.rate * group["share"] * learning_rate(self.step, self.steps, self.warmup)
-            logits = self.network(inputs.to(self.device, memory_format=torch.channels_last))
-            loss = segmentation_loss(logits, target.to(self.device))
-            self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
-            self.optimiser.step()
-            follow(self.average, self.network, self.step, self.options.average)
-            self.step += 1
-            total += loss.item()
-            bar.set_postfix(loss=f"{total / count:.3f}")
-        self.epoch += 1
-        self.seconds += time.monotonic() - started
-        return total / count
+def inputs_of(cases: list[Case]) -> np.ndarray:
+    return np.stack([normalise(squashed(load_grey(case.path))) for case in cases])
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
     options = arguments()
-    device = options.device if options.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
+    device = start(options)
     views = LungViews(read_cases(options.data, "train"), options.seed)
     chosen_on = read_cases(options.data, "val")
     inputs, masks = inputs_of(chosen_on), [load_mask(case.lungs) for case in chosen_on]
-    run = Run(options, device, len(views) // options.batch)
+    run = LungRun(options, len(views) // options.batch, device)
     run.resume()
     while run.epoch < options.epochs:
-        loss = run.train_epoch(views)
-        scores = [dice(logits, mask) for logits, mask in zip(lung_logits(run.average, inputs, device), masks)]
-        row = {"epoch": run.epoch, "loss": round(loss, 4), "val_dice": round(float(np.mean(scores)), 4), "val_worst": round(min(scores), 4)}
-        run.history.append(row)
-        run.save()
-        log.info("%s", json.dumps(row))
+        views.set_epoch(run.epoch)
+        run.judge(run.train_epoch(DataLoader(views, batch_size=options.batch, drop_last=True)), inputs, masks)
     log.info("%d epochs took %.0f s", run.epoch, run.seconds)
+    gate.train(options.checkpoints, options.data, options.pictures, options.threads, options.seed)
+    lungs_export.export_checkpoints(options.checkpoints, options.out)
+    lungs_evaluate.evaluate_folder(options.out, options.data, options.checkpoints, options.boxes)
 
 
 if __name__ == "__main__":

@@ -61,43 +61,79 @@ def squashed(grey: np.ndarray) -> np.ndarray:
     return stretch(resize(grey, SIDE))
 
 
-def random_frame(shape: tuple[int, int], rng: np.random.Generator, fine: int) -> np.ndarray:
-    """The affine map of `fine` x `fine` pixels onto a random part of a picture, up to a quarter more than all of it.
+WARP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+FINE = 2 * SIDE
+"""Side of a view before it is averaged down."""
 
-    Scale 0.62 to 1.25 of the picture, aspect 0.75 to 1.33, shift, up to 15 degrees (in the picture's own pixels), mirrored or not.
+
+def random_frame(
+    shape: tuple[int, int], rng: np.random.Generator, scales: tuple[float, float] = (0.62, 1.25), degrees: float = 15
+) -> np.ndarray:
+    """The affine map of FINE x FINE pixels onto a random part of a picture, perhaps more than all of it.
+
+    Scale of the picture's sides, aspect 0.75 to 1.33, shift, turned (in the picture's own pixels), mirrored or not.
     """
     height, width = shape
-    scale = math.exp(rng.uniform(math.log(0.62), math.log(1.25)))
+    scale = math.exp(rng.uniform(math.log(scales[0]), math.log(scales[1])))
     root = math.sqrt(math.exp(rng.uniform(-1, 1) * math.log(4 / 3)))
     box = np.array([width * scale * root, height * scale / root])
     slack = np.abs(np.array([width, height]) - box) / 2 + 0.06 * np.array([width, height])
     centre = np.array([width, height]) / 2 + rng.uniform(-1, 1, 2) * slack
-    angle = math.radians(rng.uniform(-15, 15))
-    across, down = box / fine
+    angle = math.radians(rng.uniform(-degrees, degrees))
+    across, down = box / FINE
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     cos, sin = math.cos(angle), math.sin(angle)
     frame = np.array([[cos * across * mirror, -sin * down, 0.0], [sin * across * mirror, cos * down, 0.0]])
-    frame[:, 2] = centre - frame[:, :2] @ np.array([fine / 2, fine / 2])
+    frame[:, 2] = centre - frame[:, :2] @ np.array([FINE / 2, FINE / 2])
     return frame
+
+
+def whiten(view: np.ndarray, lung: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Fills one lung, or its lower part, with a bright haze, as an effusion or a collapse does: the field is there all the same."""
+    columns = np.flatnonzero(lung.max(axis=0) > 0.5)
+    if len(columns) == 0:
+        return view
+    middle = (columns[0] + columns[-1]) // 2
+    haze = lung.copy()
+    if rng.random() < 0.5:
+        haze[:, :middle] = 0.0
+    else:
+        haze[:, middle:] = 0.0
+    rows = np.flatnonzero(haze.max(axis=1) > 0.5)
+    if len(rows) and rng.random() < 0.5:
+        haze[: int(rng.uniform(rows[0], rows[-1]))] = 0.0
+    grown = cv2.dilate(haze, np.ones((9, 9), np.uint8))
+    haze = cv2.GaussianBlur(grown, (0, 0), rng.uniform(3, 10)) * rng.uniform(0.6, 1.0)
+    bright = np.percentile(view, rng.uniform(65, 95)) + 0.03 * cv2.GaussianBlur(rng.normal(0, 6, view.shape), (0, 0), 5)
+    return np.clip(view * (1 - haze) + bright * haze, 0.0, 1.0).astype(np.float32)
+
+
+def cut(grey: np.ndarray, frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The part of an 8-bit picture that a frame shows, SIDE x SIDE values 0..1; what lies beyond it is filled at random."""
+    border = cv2.BORDER_REPLICATE if rng.random() < 0.3 else cv2.BORDER_CONSTANT
+    fill = float(rng.choice([0.0, 0.0, 1.0, rng.random()])) * 255
+    view = cv2.warpAffine(grey, frame, (FINE, FINE), flags=WARP, borderMode=border, borderValue=fill)
+    return cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+
+
+def develop(view: np.ndarray, rng: np.random.Generator, erased: float) -> np.ndarray:
+    """Another tone, texture and rim, marks, patches erased with the given chance; percentiles stretched, not always the same."""
+    view = to_bytes(retexture(retone(view, rng), rng))
+    for chance, paint in ((0.3, paint_borders), (0.4, paint_letters), (0.25, paint_marks), (erased, erase_patches)):
+        if rng.random() < chance:
+            paint(view, rng)
+    return stretch(view.astype(np.float32) / 255.0, rng.uniform(0.0, 3.0), rng.uniform(97.0, 100.0))
 
 
 def random_case(grey: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One distorted look at an 8-bit picture and its mask: SIDE x SIDE values 0..1, GRID x GRID shares of lung."""
-    fine = 2 * SIDE
-    frame = random_frame(grey.shape, rng, fine)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    border = cv2.BORDER_REPLICATE if rng.random() < 0.3 else cv2.BORDER_CONSTANT
-    fill = float(rng.choice([0.0, 0.0, 1.0, rng.random()])) * 255
-    view = cv2.warpAffine(grey, frame, (fine, fine), flags=flags, borderMode=border, borderValue=fill)
-    view = cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    view = to_bytes(retexture(retone(view, rng), rng))
-    for chance, paint in ((0.3, paint_borders), (0.4, paint_letters), (0.25, paint_marks), (0.2, erase_patches)):
-        if rng.random() < chance:
-            paint(view, rng)
-    view = stretch(view.astype(np.float32) / 255.0, rng.uniform(0.0, 3.0), rng.uniform(97.0, 100.0))
-    target = cv2.warpAffine(mask, frame, (fine, fine), flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    target = cv2.resize(target, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    return view, target
+    frame = random_frame(grey.shape, rng)
+    view = cut(grey, frame, rng)
+    target = cv2.warpAffine(mask, frame, (FINE, FINE), flags=WARP, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    if rng.random() < 0.2:
+        view = whiten(view, cv2.resize(target, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0, rng)
+    shares = cv2.resize(target, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    return develop(view, rng, erased=0.2), shares
 
 
 class LungViews(Dataset):

@@ -17,6 +17,15 @@ SKIPS = (2, 1, 0)
 WIDTHS = (64, 40, 24)
 """Channels of the decoder's steps."""
 
+GATE_STAGES = (3, 4)
+"""Stages whose averages over the picture the gate sees."""
+
+GATE_CELL = 16
+"""Side, in cells of the mask, of the squares whose share of lung the gate sees."""
+
+GATE_SQUARES = 8
+"""How many of them lie along a side of the mask."""
+
 FROZEN_STAGES = 1
 """The stem and the first stage keep their ImageNet filters."""
 
@@ -60,6 +69,7 @@ class LungNet(nn.Module):
         inputs = [channels[-1], *WIDTHS[:-1]]
         self.decoder = nn.ModuleList(Step(i, channels[s], w) for i, s, w in zip(inputs, SKIPS, WIDTHS))
         self.lungs = nn.Conv2d(WIDTHS[-1], 1, 1)
+        self.features = sum(channels[stage] for stage in GATE_STAGES) + GATE_SQUARES**2
 
     def encode(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The output of every stage."""
@@ -79,6 +89,48 @@ class LungNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.decode(self.encode(x))
+
+    def look(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The logits of the lung fields, and the features that the gate judges by: what is seen, and where the lungs lie."""
+        stages = self.encode(x)
+        logits = self.decode(stages)
+        pooled = [stages[stage].mean((2, 3)) for stage in GATE_STAGES]
+        where = functional.avg_pool2d(torch.sigmoid(logits), GATE_CELL).flatten(1)
+        return logits, torch.cat([*pooled, where], dim=1)
+
+
+class Gate(nn.Module):
+    """Judges features: a small network that learned what is no chest X-ray, less the distance from all chest X-rays it learned from.
+
+    The first knows kinds of pictures that it was shown, the second asks nothing about them: how far do the features lie from
+    those of chest X-rays, in standard deviations along their principal axes (the Mahalanobis distance, shrunk covariance)?
+    """
+
+    def __init__(self, features: int, hidden: int = 64):
+        super().__init__()
+        self.narrow = nn.Linear(features, hidden)
+        self.judge = nn.Linear(hidden, 1)
+        self.whiten = nn.Linear(features, features, bias=False)
+        self.register_buffer("scale", torch.ones(features))
+        self.register_buffer("shift", torch.zeros(features))
+        self.register_buffer("shares", torch.zeros(3))
+
+    def standardise(self, features: torch.Tensor) -> torch.Tensor:
+        """Features of chest X-rays with mean 0 and standard deviation 1; nothing beyond 8, so that no single one decides."""
+        return (features * self.scale + self.shift).clamp(-8, 8)
+
+    def head(self, known: torch.Tensor) -> torch.Tensor:
+        """The judgement of the small network on standardised features: positive for a chest X-ray."""
+        return self.judge(functional.dropout(functional.relu(self.narrow(known)), 0.2, self.training))
+
+    def distance(self, known: torch.Tensor) -> torch.Tensor:
+        """Root of the mean square along the principal axes: about 1 for a chest X-ray."""
+        return self.whiten(known).square().mean(1, keepdim=True).sqrt()
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """head * shares[0] - distance * shares[1] + shares[2]."""
+        known = self.standardise(features)
+        return self.shares[0] * self.head(known) - self.shares[1] * self.distance(known) + self.shares[2]
 
 
 def freeze(network: LungNet) -> None:
