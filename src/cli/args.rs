@@ -24,6 +24,7 @@ pub enum Command {
     Gradient(Gradient),
     Inspect(Inspect),
     Serve(Serve),
+    Verify(Verify),
 }
 
 /// Score pictures and draw the heat map of a class
@@ -110,6 +111,32 @@ pub struct Inspect {
     pub json: bool,
 }
 
+/// Compute reports again and say whether they hold
+///
+/// For each report the picture is found by its checksum and the model by its own; scores and raw map are computed again
+/// and compared. The verdict is `holds`, `differs` (what, where, by how much) or `cannot check` (why). Exit code 1: a report differs.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Reports: JSON files, files with a report a line, folders of them
+    #[arg(required = true, value_name = "REPORT.json")]
+    pub reports: Vec<PathBuf>,
+    /// The folder with the pictures, searched with everything below it
+    #[arg(long, value_name = "DIR")]
+    pub pictures: PathBuf,
+    /// A model, or a folder of models [default: the shipped ones]
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    /// How far scores (absolute) and map values (as a share of the map's range) may lie apart [default: 0.001]
+    #[arg(long, value_name = "T", value_parser = tolerance)]
+    pub tolerance: Option<f64>,
+    /// Print one verdict a line instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Serve a built page on this machine only
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -119,6 +146,14 @@ pub struct Serve {
     /// The port on the loopback address
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
+}
+
+/// Parses a tolerance.
+fn tolerance(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
+        _ => Err("it must be a number from 0 to below 1".into()),
+    }
 }
 
 /// Parses a weight between 0 and 1.

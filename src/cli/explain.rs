@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
-use indicatif::{ParallelProgressIterator as _, ProgressBar, ProgressStyle};
+use indicatif::ParallelProgressIterator as _;
 use rayon::prelude::*;
 
 use super::args::{self, Device};
@@ -41,7 +41,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         .iter()
         .filter_map(|picture| Some((picture.canonicalize().ok()?, picture.as_path())));
     let inputs: Inputs<'_> = places.collect();
-    let progress = progress(jobs.len(), arguments.json);
+    let progress = super::progress(jobs.len(), arguments.json, "pictures");
     let results: Vec<Result<Answer, Failure>> = jobs
         .par_iter()
         .progress_with(progress.clone())
@@ -72,7 +72,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
     }
     let failures: Vec<Failure> = failures.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() {
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     } else {
         Err(failures)
     }
@@ -207,19 +207,6 @@ impl Job<'_> {
             files::write(&self.result(arguments, kind), &bytes)?;
         }
         Ok(answer)
-    }
-}
-
-/// A bar on a terminal where there is something to wait for.
-fn progress(pictures: usize, json: bool) -> ProgressBar {
-    if pictures < 2 || json || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(pictures as u64);
-    let template = "{bar:30} {pos} of {len} pictures, {per_sec}, {eta} left";
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 

@@ -7,16 +7,14 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use crate::engine::Tract;
 use crate::lungs::Lungs;
-use crate::model::{Beside, Limits, Model, ModelError};
+use crate::model::{Beside, Limits, Manifest, Model, ModelError};
 
 /// Opens a model given as a folder, an `.onnx` file or the name of a shipped model.
 pub fn open_model(given: &Path) -> Result<Model, Failure> {
     let file = find_model(given)?;
     let bytes = read_model(&file)?;
     let manifest_file = file.with_file_name("manifest.json");
-    // A manifest speaks for the `model.onnx` beside it, not for other files of the folder.
-    let has_manifest =
-        file.file_name().is_some_and(|name| name == "model.onnx") && manifest_file.is_file();
+    let has_manifest = has_manifest(&file);
     let manifest = match has_manifest {
         true => {
             let text = fs::read_to_string(&manifest_file);
@@ -30,6 +28,20 @@ pub fn open_model(given: &Path) -> Result<Model, Failure> {
         ModelError::Manifest(_) if has_manifest => Failure::of(&manifest_file, error),
         error => Failure::of(&file, error),
     })
+}
+
+/// Whether a manifest lies beside a model's file. It speaks for `model.onnx`, not for other files of the folder.
+pub fn has_manifest(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| name == "model.onnx")
+        && file.with_file_name("manifest.json").is_file()
+}
+
+/// Opens a model's file under a manifest that does not lie beside it.
+pub fn open_model_as(file: &Path, manifest: &Manifest) -> Result<Model, Failure> {
+    let text = serde_json::to_string(manifest).map_err(|error| Failure::of(file, error))?;
+    let bytes = read_model(file)?;
+    let model = Model::open_beside(&bytes, Some(&text), &manifest.id, &Folder::of(file));
+    model.map_err(|error| Failure::of(file, error))
 }
 
 /// Opens the companion that a model's manifest asks for: in the folder beside the model's own, or the shipped one.
@@ -61,7 +73,7 @@ pub fn open_companion(given: &Path, model: &Model) -> Result<Option<Lungs>, Fail
 }
 
 /// A model's bytes, unless they are more than a model may have.
-fn read_model(file: &Path) -> Result<Vec<u8>, Failure> {
+pub fn read_model(file: &Path) -> Result<Vec<u8>, Failure> {
     let limit = Limits::default().file_bytes;
     match fs::metadata(file) {
         Ok(data) if data.len() > limit => Err(Failure::of(
@@ -113,7 +125,7 @@ impl Beside for Folder {
 }
 
 /// The name of a model without a manifest: its file's, or its folder's for a `model.onnx`.
-fn model_id(file: &Path) -> String {
+pub fn model_id(file: &Path) -> String {
     let whole = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let stem = whole
         .file_stem()
@@ -152,9 +164,59 @@ pub fn find_model(given: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// The folder of a shipped model: in `$GRADLENS_MODELS`, in `models/` here, or in `models/` of a folder above the program, which is
-/// where `cargo run` puts it.
+/// The folder of a shipped model.
 fn shipped(name: &Path) -> Option<PathBuf> {
+    shelves()
+        .map(|models| models.join(name))
+        .find(|folder| folder.is_dir())
+}
+
+/// Files of the shipped models, of the first folder that has any.
+pub fn shipped_models() -> Vec<PathBuf> {
+    let models = shelves().map(|folder| models_in(&folder));
+    models
+        .into_iter()
+        .find(|models| !models.is_empty())
+        .unwrap_or_default()
+}
+
+/// `model.onnx` in the folders of a folder, and other `.onnx` files in it, but no gradient graphs; sorted.
+pub fn models_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut models: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .map(|path| {
+            if path.is_dir() {
+                path.join("model.onnx")
+            } else {
+                path
+            }
+        })
+        .filter(|path| path.extension().is_some_and(|ending| ending == "onnx") && path.is_file())
+        .filter(|path| !path.to_string_lossy().ends_with("gradient.onnx"))
+        .collect();
+    models.sort();
+    models
+}
+
+/// Every file below a folder, sorted; links to folders are not followed.
+pub fn below(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error: std::io::Error| Failure::of(folder, reason(&error));
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        match entry.file_type().map_err(failed)?.is_dir() {
+            true => files.extend(below(&entry.path())?),
+            false => files.push(entry.path()),
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Folders that hold shipped models: `$GRADLENS_MODELS`, `models/` here, and `models/` of a folder above the program, which is where
+/// `cargo run` puts it.
+fn shelves() -> impl Iterator<Item = PathBuf> {
     let program = std::env::current_exe().unwrap_or_default();
     let above = program
         .ancestors()
@@ -165,9 +227,7 @@ fn shipped(name: &Path) -> Option<PathBuf> {
         .map(PathBuf::from)
         .into_iter()
         .chain([PathBuf::from("models")])
-        .chain(above)
-        .map(|models| models.join(name))
-        .find(|folder| folder.is_dir())
+        .chain(above.collect::<Vec<_>>())
 }
 
 /// Reads a file.

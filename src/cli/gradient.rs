@@ -1,6 +1,7 @@
 //! `gradlens gradient`: a classifier in, its gradient graph out.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use super::{Outcome, args, failure::Failure, files, say};
 use crate::gradient;
@@ -36,7 +37,7 @@ pub fn run(arguments: &args::Gradient) -> Outcome {
         layers.join(", "),
         if arguments.input { ", input" } else { "" }
     ));
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `gradient.onnx` beside `model.onnx`, `NAME.gradient.onnx` beside `NAME.onnx`.

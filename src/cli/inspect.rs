@@ -3,6 +3,7 @@
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use serde_json::json;
+use std::process::ExitCode;
 
 use super::{Outcome, args, failure::Failure, files, say};
 use crate::gradient;
@@ -34,7 +35,7 @@ pub fn run(arguments: &args::Inspect) -> Outcome {
         });
         let text = serde_json::to_string_pretty(&description);
         say(&text.map_err(|error| Failure::of(&arguments.model, error))?);
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     say(&format!("model     {} ({})", manifest.name, manifest.id));
     say(&format!("sha256    {}", model.sha256));
@@ -100,5 +101,5 @@ pub fn run(arguments: &args::Inspect) -> Outcome {
         ]);
     }
     say(&table.to_string());
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,16 +1,20 @@
 //! The terminal: files in, files and tables out. Thin; what it calls is in the other modules.
 
 mod args;
+mod claims;
 mod explain;
 mod failure;
 mod files;
 mod gradient;
 mod inspect;
 mod serve;
+mod shelf;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use args::{Arguments, Command};
 use failure::Failure;
@@ -19,6 +23,9 @@ use crate::guard::caught;
 
 /// Exit code for bad input or usage.
 const BAD_INPUT: u8 = 2;
+
+/// Exit code where a report does not hold.
+const DIFFERS: u8 = 1;
 
 /// Runs the command line of this process.
 #[must_use]
@@ -45,9 +52,10 @@ pub fn run() -> ExitCode {
         Command::Gradient(arguments) => gradient::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
     });
     match outcome {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(code)) => code,
         Ok(Err(failures)) => refused(&failures),
         Err(panic) => refused(&[Failure::usage(format!(
             "an error in gradlens itself: {panic}"
@@ -71,18 +79,37 @@ fn usage(error: &clap::Error) -> String {
     )
 }
 
-/// Prints a line a failure to standard error.
+/// Tells the failures; the exit code for them.
 fn refused(failures: &[Failure]) -> ExitCode {
+    tell(failures);
+    ExitCode::from(BAD_INPUT)
+}
+
+/// Prints a line a failure to standard error.
+fn tell(failures: &[Failure]) {
     use std::io::Write;
     for failure in failures {
         // Where standard error is gone, the exit code still tells.
         let _ = writeln!(std::io::stderr(), "gradlens: {failure}");
     }
-    ExitCode::from(BAD_INPUT)
 }
 
-/// What a command ends with: nothing, or what went wrong with each file that failed.
-type Outcome = Result<(), Vec<Failure>>;
+/// What a command ends with: its exit code, or what went wrong with each file that failed.
+type Outcome = Result<ExitCode, Vec<Failure>>;
+
+/// A bar on a terminal where there is something to wait for.
+fn progress(length: usize, json: bool, of: &str) -> ProgressBar {
+    use std::io::IsTerminal as _;
+    if length < 2 || json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length as u64);
+    let template = format!("{{bar:30}} {{pos}} of {{len}} {of}, {{per_sec}}, {{eta}} left");
+    match ProgressStyle::with_template(&template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
 
 /// Prints a line to standard output; a closed pipe (`gradlens ... | head`) ends the printing, not the work.
 fn say(line: &str) {

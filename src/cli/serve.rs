@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
 
 use percent_encoding::percent_decode_str;
 use tiny_http::{Header, Method, Request, Response, Server};
@@ -50,7 +51,7 @@ pub fn run(arguments: &args::Serve) -> Outcome {
             });
         }
     });
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Answers one request with a file of the folder.

@@ -1,5 +1,7 @@
 //! The JSON report: what was explained, with which numbers, computed by what.
 
+pub mod verify;
+
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
