@@ -318,3 +318,88 @@ fn wrong_arguments_are_told_in_a_line() {
         );
     }
 }
+
+#[test]
+fn signed_reports_hold_and_any_changed_byte_fails() {
+    let keys = tempfile::tempdir().unwrap();
+    let path = |name: &str| keys.path().join(name).to_str().unwrap().to_owned();
+    let made = |name: &str| {
+        let output = gradlens(&["key", &path(name)]);
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let (mine, other) = (made("mine.pem"), made("other.pem"));
+    assert_eq!(gradlens(&["key", &path("mine.pem")]).status.code(), Some(2));
+    let case = Case::new(&["--sign", &path("mine.pem")]);
+
+    for key in [&[][..], &["--key", &mine], &["--key", &path("mine.pem")]] {
+        let (code, verdict) = case.verdict(&case.report, key);
+        assert_eq!(
+            (code, &verdict["verdict"]),
+            (0, &json!("holds")),
+            "{verdict}"
+        );
+    }
+    // The file beside the line on standard output is written in another style and means the same.
+    let file = fs::read_to_string(case.path("synthetic-1.report.json")).unwrap();
+    assert_eq!(case.verify(&file, &["--key", &mine]).0, 0);
+
+    let fails = |report: &Value, key: &str, reason: &str| {
+        let (code, verdict) = case.verdict(report, &["--key", key]);
+        let first = &verdict["differences"][0];
+        assert_eq!(
+            (code, &first["what"]),
+            (1, &json!("signature")),
+            "{verdict}"
+        );
+        assert!(
+            first["found"].as_str().unwrap().contains(reason),
+            "{verdict}"
+        );
+    };
+    fails(&case.report, &other, "another key");
+    let unsigned = Case::new(&[]).report;
+    fails(&unsigned, &mine, "no signature");
+    // Things that the comparison leaves alone are under the signature too.
+    for pointer in ["/picture/name", "/engine/version", "/notice"] {
+        let mut report = case.report.clone();
+        *report.pointer_mut(pointer).unwrap() = json!("x");
+        fails(&report, &mine, "changed after it was signed");
+    }
+    let mut added = case.report.clone();
+    added["remark"] = json!("by me");
+    fails(&added, &mine, "changed after it was signed");
+    let mut forged = case.report.clone();
+    forged["signature"]["key"] = json!(other);
+    fails(&forged, &other, "changed after it was signed");
+    forged["signature"]["value"] = json!("AAAA");
+    fails(&forged, &other, "base64");
+}
+
+#[test]
+fn keys_of_openssl_are_read_and_nonsense_is_not() {
+    // RFC 8410, section 10.3 and 10.1: a private key and the public one.
+    let private = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+    let public = "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rfc.pem");
+    fs::write(&file, private).unwrap();
+    let output = gradlens(&["key", "--public", file.to_str().unwrap()]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), public);
+    fs::write(&file, "nonsense").unwrap();
+    let output = gradlens(&[
+        "explain",
+        SAMPLE,
+        "--sign",
+        file.to_str().unwrap(),
+        "--out",
+        folder.path().to_str().unwrap(),
+    ]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr.contains("rfc.pem: is no Ed25519 private key"),
+        "{stderr}"
+    );
+    assert!(!folder.path().join("synthetic-1.report.json").exists());
+}

@@ -23,6 +23,7 @@ pub enum Command {
     Explain(Explain),
     Gradient(Gradient),
     Inspect(Inspect),
+    Key(Key),
     Serve(Serve),
     Verify(Verify),
 }
@@ -66,6 +67,9 @@ pub struct Explain {
     /// The folder to write to; made where it is missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
+    /// Sign the reports with this private key (`gradlens key` makes one)
+    #[arg(long, value_name = "FILE.pem")]
+    pub sign: Option<PathBuf>,
     /// Print one report a line instead of a table
     #[arg(long)]
     pub json: bool,
@@ -132,9 +136,25 @@ pub struct Verify {
     /// How far scores (absolute) and map values (as a share of the map's range) may lie apart [default: 0.001]
     #[arg(long, value_name = "T", value_parser = tolerance)]
     pub tolerance: Option<f64>,
+    /// Every report must be signed with this key: its public half in base64, or a PEM file
+    #[arg(long, value_name = "KEY or FILE.pem")]
+    pub key: Option<String>,
     /// Print one verdict a line instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// Make a key to sign reports with
+///
+/// Writes an Ed25519 private key (PKCS #8 PEM) and prints its public half, which `verify --key` takes. Keep the file to yourself.
+#[derive(Debug, Args)]
+pub struct Key {
+    /// The file to write
+    #[arg(value_name = "FILE.pem")]
+    pub file: PathBuf,
+    /// Make nothing; print the public half of the key in FILE.pem
+    #[arg(long)]
+    pub public: bool,
 }
 
 /// Serve a built page on this machine only

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -16,6 +17,8 @@ pub struct Claim {
     pub from: String,
     /// What it says, or why it is no report.
     pub report: Result<Box<Report>, String>,
+    /// The JSON that it was, for its signature.
+    pub json: Value,
 }
 
 /// Reads every report of `paths`. Of a folder's JSON files those that are no reports are passed over in silence.
@@ -78,20 +81,26 @@ fn of_text(file: &Path, text: &str, given: bool) -> Vec<Claim> {
             }
         }
     };
-    let claims = values.into_iter().map(|(from, value)| Claim {
-        from,
-        report: value
-            .map_err(|error| format!("is not JSON: {error}"))
-            .and_then(report),
+    let claims = values.into_iter().map(|(from, value)| match value {
+        Ok(json) => Claim {
+            from,
+            report: report(&json),
+            json,
+        },
+        Err(error) => Claim {
+            from,
+            report: Err(format!("is not JSON: {error}")),
+            json: Value::Null,
+        },
     });
     claims
         .filter(|claim| given || claim.report.is_ok())
         .collect()
 }
 
-fn report(value: Value) -> Result<Box<Report>, String> {
+fn report(value: &Value) -> Result<Box<Report>, String> {
     match value.get("schema").and_then(Value::as_str) {
-        Some(SCHEMA) => serde_json::from_value(value)
+        Some(SCHEMA) => Report::deserialize(value)
             .map(Box::new)
             .map_err(|error| format!("is no whole report: {error}")),
         Some(other) => Err(format!(

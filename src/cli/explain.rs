@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
+use ed25519_dalek::SigningKey;
 use indicatif::ParallelProgressIterator as _;
 use rayon::prelude::*;
 
 use super::args::{self, Device};
 use super::failure::Failure;
-use super::{Outcome, files, say};
+use super::{Outcome, files, keys, say};
 use crate::engine::Tract;
 use crate::explain::{ExplainError, Explainer, method};
 use crate::guard::caught;
@@ -35,18 +36,26 @@ pub fn run(arguments: &args::Explain) -> Outcome {
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
 
+    let key = arguments.sign.as_deref().map(keys::private);
     let jobs = jobs(&arguments.pictures);
     let places = arguments
         .pictures
         .iter()
         .filter_map(|picture| Some((picture.canonicalize().ok()?, picture.as_path())));
-    let inputs: Inputs<'_> = places.collect();
+    let work = Work {
+        explainer: &explainer,
+        lungs: lungs.as_ref(),
+        request,
+        inputs: places.collect(),
+        key: key.transpose()?,
+        arguments,
+    };
     let progress = super::progress(jobs.len(), arguments.json, "pictures");
     let results: Vec<Result<Answer, Failure>> = jobs
         .par_iter()
         .progress_with(progress.clone())
         .map(|job| {
-            let done = caught(|| job.run(&explainer, lungs.as_ref(), &request, &inputs, arguments));
+            let done = caught(|| job.run(&work));
             done.unwrap_or_else(|panic| Err(Failure::of(job.picture, panic)))
         })
         .collect();
@@ -143,8 +152,16 @@ fn jobs(pictures: &[PathBuf]) -> Vec<Job<'_>> {
 /// The four files of a picture, by what follows its stem.
 const KINDS: [&str; 4] = ["overlay.png", "figure.png", "map.npy", "report.json"];
 
-/// The pictures of a call by where they really are.
-type Inputs<'a> = HashMap<PathBuf, &'a Path>;
+/// What every picture of a call is explained with.
+struct Work<'a> {
+    explainer: &'a Explainer,
+    lungs: Option<&'a Lungs>,
+    request: Request,
+    /// The pictures by where they really are.
+    inputs: HashMap<PathBuf, &'a Path>,
+    key: Option<SigningKey>,
+    arguments: &'a args::Explain,
+}
 
 impl Job<'_> {
     /// Where a result goes.
@@ -153,11 +170,11 @@ impl Job<'_> {
     }
 
     /// Refuses to replace a picture of the same call by a result.
-    fn spare(&self, inputs: &Inputs<'_>, arguments: &args::Explain) -> Result<(), Failure> {
+    fn spare(&self, work: &Work<'_>) -> Result<(), Failure> {
         let existing = KINDS
             .iter()
-            .filter_map(|kind| self.result(arguments, kind).canonicalize().ok());
-        match existing.filter_map(|file| inputs.get(&file)).next() {
+            .filter_map(|kind| self.result(work.arguments, kind).canonicalize().ok());
+        match existing.filter_map(|file| work.inputs.get(&file)).next() {
             None => Ok(()),
             Some(picture) => {
                 let reason = format!(
@@ -170,15 +187,14 @@ impl Job<'_> {
     }
 
     /// Explains the picture and writes its four files.
-    fn run(
-        &self,
-        explainer: &Explainer,
-        lungs: Option<&Lungs>,
-        request: &Request,
-        inputs: &Inputs<'_>,
-        arguments: &args::Explain,
-    ) -> Result<Answer, Failure> {
-        self.spare(inputs, arguments)?;
+    fn run(&self, work: &Work<'_>) -> Result<Answer, Failure> {
+        self.spare(work)?;
+        let Work {
+            explainer,
+            lungs,
+            arguments,
+            ..
+        } = *work;
         let bytes = files::read(self.picture)?;
         let name = self
             .picture
@@ -188,9 +204,15 @@ impl Job<'_> {
         let failed = |error: &dyn std::fmt::Display| Failure::of(self.picture, error);
         let study = Study::open(explainer, lungs, &name, &bytes, &Limits::default())
             .map_err(|error| failed(&error))?;
-        let answer = study
-            .ask(explainer, request)
+        let mut answer = study
+            .ask(explainer, &work.request)
             .map_err(|error| failed(&error))?;
+        if let Some(key) = &work.key {
+            // Through text: a number is signed as it is written, with the digits that an f32 needs.
+            let text = serde_json::to_string(&answer.report).map_err(|error| failed(&error))?;
+            let json = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+            answer.report.signature = Some(keys::sign(key, &json).map_err(|error| failed(&error))?);
+        }
         let (colormap, opacity) = (arguments.colormap, arguments.opacity);
         let overlay = answer
             .overlay_png(&study, colormap, opacity)

@@ -253,6 +253,16 @@ pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
+/// Writes a file that nobody else may read, and that does not exist yet.
+pub fn write_secret(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(file).and_then(|mut out| out.write_all(bytes));
+    written.map_err(|error| Failure::of(file, format!("cannot be written: {}", reason(&error))))
+}
+
 /// An I/O error in words that do not depend on the system's numbering.
 pub fn reason(error: &std::io::Error) -> String {
     match error.kind() {

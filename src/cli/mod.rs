@@ -7,6 +7,8 @@ mod failure;
 mod files;
 mod gradient;
 mod inspect;
+mod key;
+mod keys;
 mod serve;
 mod shelf;
 mod verify;
@@ -51,6 +53,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Gradient(arguments) => gradient::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Key(arguments) => key::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
     });

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
+use ed25519_dalek::VerifyingKey;
 use indicatif::ParallelProgressIterator as _;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use super::args::{self, Device};
 use super::claims::{self, Claim};
 use super::failure::Failure;
 use super::shelf::{Found, Models, Pictures};
-use super::{DIFFERS, Outcome, files, say, tell};
+use super::{DIFFERS, Outcome, files, keys, say, tell};
 use crate::engine::Tract;
 use crate::explain::{ExplainError, Explainer};
 use crate::guard::caught;
@@ -42,7 +43,9 @@ pub fn run(arguments: &args::Verify) -> Outcome {
             .collect();
         return Err(Failure::usage(format!("no report in {}", given.join(", "))).into());
     }
+    let key = arguments.key.as_deref().map(keys::public).transpose()?;
     let desk = Desk {
+        key,
         pictures: Pictures::below(&arguments.pictures)?,
         models: Models::at(arguments.model.as_deref())?,
         tolerances,
@@ -117,6 +120,8 @@ struct Check {
 
 /// Everything that verdicts are found with.
 struct Desk {
+    /// Who must have signed.
+    key: Option<VerifyingKey>,
     pictures: Pictures,
     models: Models,
     tolerances: Tolerances,
@@ -165,7 +170,7 @@ impl Desk {
                 caught(|| self.repeat(report)).unwrap_or_else(|panic| Err(Stop::Cannot(panic)))
             }
         };
-        let (verdict, reason, comparison) = match outcome {
+        let (mut verdict, reason, mut comparison) = match outcome {
             Ok((comparison, own)) => {
                 let note = "under the report's own settings: the model has no manifest";
                 let verdict = if comparison.holds() {
@@ -190,6 +195,18 @@ impl Desk {
                 )
             }
         };
+        if let (Ok(_), Err(reason)) = (&report, keys::check(&claim.json, self.key.as_ref())) {
+            // A report with a false signature is false, whatever else can be said of it.
+            verdict = Verdict::Differs;
+            comparison.differences.insert(
+                0,
+                Difference {
+                    what: "signature".into(),
+                    claimed: "valid".into(),
+                    found: reason,
+                },
+            );
+        }
         Check {
             report: claim.from.clone(),
             picture: report

@@ -1,5 +1,6 @@
 //! The JSON report: what was explained, with which numbers, computed by what.
 
+pub mod signature;
 pub mod verify;
 
 use ndarray::Array2;
@@ -9,6 +10,7 @@ use crate::engine::EngineInfo;
 use crate::explain::{Explainer, HeatMap, Method, Observation, Question, Target};
 use crate::image::{Picture, Preprocessing, Region};
 use crate::lungs::Fields;
+use signature::Signature;
 
 /// The schema that [`Report`] is written in.
 pub const SCHEMA: &str = "gradlens.report/1";
@@ -41,6 +43,9 @@ pub struct Report {
     pub engine: EngineInfo,
     /// The words that belong to every result.
     pub notice: String,
+    /// Who made it, where it is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 /// Which picture.
@@ -271,6 +276,7 @@ impl Report {
             },
             engine: explainer.engine(),
             notice: manifest.notice.clone(),
+            signature: None,
         }
     }
 }

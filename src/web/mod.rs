@@ -69,6 +69,16 @@ pub fn read_labels(text: &str) -> Result<String, JsError> {
     to_json(&labels::parse(text).map_err(thrown)?)
 }
 
+/// The bytes of a report that are signed (RFC 8785), its own signature left out.
+///
+/// # Errors
+/// One line: the text is no JSON object.
+#[wasm_bindgen]
+pub fn canonical_report(json: &str) -> Result<Vec<u8>, JsError> {
+    let report = serde_json::from_str(json).map_err(thrown)?;
+    report::signature::canonical(&report).map_err(thrown)
+}
+
 /// The files that were chosen together with a model, read by a JavaScript function `(name, offset, length) => Uint8Array` that
 /// throws the reason.
 struct Chosen(Option<js_sys::Function>);

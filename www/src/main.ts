@@ -15,12 +15,18 @@ import { SettingsView } from './view/settings.ts';
 import { StageView } from './view/stage.ts';
 import { TrayView } from './view/tray.ts';
 
+/** The classifiers that come with the page, the first to begin with. */
+const MODELS = [
+  { ...shipped('covid-xray'), about: 'Covid-19, EfficientNet-Lite0 (7 MB)' },
+  { ...shipped('shortcut-xray'), about: 'The same, bad on purpose (7 MB)' },
+];
+
 const session = new Session({ colormap: 'inferno', opacity: 0.5 }, [shipped('lungs')], () => {
   for (const view of views) view.update(session);
 });
 
 const views: { update(session: Session): void }[] = [
-  new ModelView(),
+  new ModelView(session, MODELS),
   new ProgressView(session),
   new ProblemsView(session),
   new TrayView(session),
@@ -37,7 +43,8 @@ window.gradlens = { report: () => session.report() };
 openDoors(session);
 void offerSamples(session);
 
-void session.loadModel({ kind: 'shipped', ...shipped('covid-xray') });
+const [first] = MODELS;
+if (first) void session.loadModel({ kind: 'shipped', ...first });
 
 /** A model that comes with the page. */
 function shipped(name: string): ShippedModel {

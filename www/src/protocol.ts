@@ -51,6 +51,11 @@ export interface Exchange {
     request: { layer: string | null; input: boolean };
     answer: { bytes: Uint8Array<ArrayBuffer> };
   };
+  /** The bytes of a report that a signature is over. */
+  canonical: {
+    request: { report: string };
+    answer: { bytes: Uint8Array<ArrayBuffer> };
+  };
   score: {
     request: { picture: PictureFile };
     answer: { opened: OpenedPicture; thumb: ImageBitmap };

@@ -2,6 +2,7 @@
 import { EngineClient, EngineLost } from './engine/client.ts';
 import { kept, remember } from './kept.ts';
 import type { Look, ModelSource, Pixels, Progress, ShippedModel } from './protocol.ts';
+import { sign } from './signer.ts';
 import type {
   Catalogue,
   ExplainOptions,
@@ -204,6 +205,20 @@ export class Session {
       return (await this.#client.ask('graph', { layer: this.question.layer, input })).bytes;
     } catch (error) {
       await this.#failed(nameOf(this.loaded.source), error);
+      this.#settle();
+      return null;
+    }
+  }
+
+  /** The current report with this browser's signature. */
+  async signedReport(): Promise<Report | null> {
+    const report = this.report();
+    if (!report) return null;
+    try {
+      const { bytes } = await this.#client.ask('canonical', { report: JSON.stringify(report) });
+      return { ...report, signature: await sign(bytes) };
+    } catch (error) {
+      await this.#failed('the signature', error);
       this.#settle();
       return null;
     }

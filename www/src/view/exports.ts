@@ -1,6 +1,7 @@
 /** Files to keep: overlay, figure, raw map and report of what is shown, and the model's gradient graph. */
 import type { Session } from '../session.ts';
-import { need } from './dom.ts';
+import { publicKey } from '../signer.ts';
+import { need, say } from './dom.ts';
 import { keep } from './file.ts';
 import { stem } from './text.ts';
 
@@ -8,6 +9,8 @@ const ONNX = 'application/octet-stream';
 
 export class ExportsView {
   readonly #section = need('export', HTMLElement);
+  readonly #sign = need('sign', HTMLInputElement);
+  readonly #key = need('sign-key', HTMLElement);
   readonly #graph = need('gradient', HTMLElement);
 
   constructor(session: Session) {
@@ -23,8 +26,9 @@ export class ExportsView {
         if (bytes) keep(`${stem(name)}.${ending}`, new Blob([bytes], { type }));
       });
     }
-    need('export-report', HTMLButtonElement).addEventListener('click', () => {
-      const report = session.report();
+    this.#sign.addEventListener('change', () => void this.#showKey());
+    need('export-report', HTMLButtonElement).addEventListener('click', async () => {
+      const report = this.#sign.checked ? await session.signedReport() : session.report();
       if (!report) return;
       const text = `${JSON.stringify(report)}\n`;
       keep(
@@ -50,5 +54,19 @@ export class ExportsView {
   update({ shown, loaded }: Session): void {
     this.#section.hidden = shown === null;
     this.#graph.hidden = loaded === null;
+  }
+
+  /** Shows what a reader of signed reports needs; a browser without such keys says so. */
+  async #showKey(): Promise<void> {
+    if (!this.#sign.checked) {
+      say(this.#key, '');
+      return;
+    }
+    try {
+      say(this.#key, `Public key: ${await publicKey()}`);
+    } catch {
+      this.#sign.checked = false;
+      say(this.#key, 'This browser makes or keeps no Ed25519 keys here.');
+    }
   }
 }

@@ -1,6 +1,7 @@
 /** Which model is asked, what it was trained on, and the notice that goes with it. */
 import type { Session } from '../session.ts';
-import { need, say } from './dom.ts';
+import type { ShippedModel } from '../protocol.ts';
+import { make, need, say } from './dom.ts';
 
 const UNKNOWN_SOURCES = 'What this model was trained on is not known here.';
 
@@ -10,10 +11,27 @@ export class ModelView {
   readonly #notice = need('notice', HTMLElement);
   readonly #sources = need('sources', HTMLElement);
   readonly #version = need('version', HTMLElement);
+  readonly #select = need('shipped-select', HTMLSelectElement);
   #drawn: Session['loaded'] = null;
 
-  update({ loaded }: Session): void {
-    if (!loaded || loaded === this.#drawn) return;
+  /** `shipped` are the models to choose from, the first to begin with. */
+  constructor(session: Session, shipped: (ShippedModel & { about: string })[]) {
+    this.#select.append(
+      ...shipped.map(({ name, about }) => make('option', { value: name }, about)),
+      make('option', { value: '', hidden: true }, 'your own'),
+    );
+    this.#select.addEventListener('change', () => {
+      const chosen = shipped.find(({ name }) => name === this.#select.value);
+      if (chosen) void session.loadModel({ kind: 'shipped', ...chosen });
+    });
+  }
+
+  update({ loaded, phase }: Session): void {
+    this.#select.disabled = phase === 'loading';
+    if (phase === 'loading' || !loaded) return;
+    // Also where another model was chosen and refused.
+    this.#select.value = loaded.source.kind === 'shipped' ? loaded.source.name : '';
+    if (loaded === this.#drawn) return;
     this.#drawn = loaded;
     const { model, catalogue, version } = loaded;
     say(this.#name, model.name);

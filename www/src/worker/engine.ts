@@ -2,7 +2,13 @@
 import type { ExplainOptions, Explanation, ModelDescription, OpenedPicture } from '../types.ts';
 import type { Catalogue } from '../types.ts';
 import type { Look, ModelSource, PictureFile, Pixels, ShippedModel } from '../protocol.ts';
-import init, { Explainer, catalogue, read_labels, version } from '../wasm/gradlens.js';
+import init, {
+  Explainer,
+  canonical_report,
+  catalogue,
+  read_labels,
+  version,
+} from '../wasm/gradlens.js';
 import wasmAddress from '../wasm/gradlens_bg.wasm?url';
 import type { Downloads } from './download.ts';
 
@@ -83,6 +89,10 @@ export class Engine {
 
   labels(text: string): { id: string; name: string }[] {
     return JSON.parse(read_labels(text)) as { id: string; name: string }[];
+  }
+
+  canonical(report: string): Uint8Array<ArrayBuffer> {
+    return owned(canonical_report(report));
   }
 
   /** The gradient graph at a layer, or the default one, and with `input` at the pixels: an ONNX file. */

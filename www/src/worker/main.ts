@@ -45,6 +45,8 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
       const bytes = engine.graph(request.layer, request.input);
       return { value: { bytes }, give: [bytes.buffer] };
     }
+    case 'canonical':
+      return { value: { bytes: engine.canonical(request.report) }, give: [] };
     case 'score': {
       const opened = await engine.open(request.picture);
       const thumb = await engine.thumb();
