@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use gradlens::engine::{Engine, EngineError, Kind, Spec, Tract, Value};
 use gradlens::explain::{Explainer, Target};
-use gradlens::image::Limits;
+use gradlens::image::{Limits, Picture, decode};
+use gradlens::lungs::Lungs;
 use gradlens::model::Model;
 use gradlens::study::{Request, Study, StudyError};
 use ndarray::{Array4, ArrayD};
@@ -22,6 +23,8 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 const MODEL: &[u8] = include_bytes!("../models/covid-xray/model.onnx");
 const MANIFEST: &str = include_str!("../models/covid-xray/manifest.json");
+const LUNGS: &[u8] = include_bytes!("../models/lungs/model.onnx");
+const LUNGS_MANIFEST: &str = include_str!("../models/lungs/manifest.json");
 const SAMPLE: &[u8] = include_bytes!("../www/public/samples/synthetic-1.jpg");
 
 fn model() -> Arc<Model> {
@@ -30,6 +33,10 @@ fn model() -> Arc<Model> {
 
 fn explainer(layer: Option<&str>) -> Explainer {
     Explainer::new(Arc::new(Tract), model(), layer).unwrap()
+}
+
+fn lungs() -> Lungs {
+    Lungs::open(&Tract, LUNGS, LUNGS_MANIFEST).unwrap()
 }
 
 /// A picture-like input that is the same everywhere.
@@ -136,7 +143,7 @@ fn a_picture_becomes_scores_a_map_and_files() {
     let explainer = explainer(None);
     let study = Study::open(
         &explainer,
-        None,
+        Some(&lungs()),
         "synthetic-1.jpg",
         SAMPLE,
         &Limits::default(),
@@ -188,7 +195,7 @@ fn what_is_wrong_is_said_not_thrown() {
     let explainer = explainer(None);
     let opened = Study::open(
         &explainer,
-        None,
+        Some(&lungs()),
         "note.txt",
         b"not a picture",
         &Limits::default(),
@@ -196,7 +203,7 @@ fn what_is_wrong_is_said_not_thrown() {
     assert!(matches!(opened, Err(StudyError::Image(_))));
     let study = Study::open(
         &explainer,
-        None,
+        Some(&lungs()),
         "synthetic-1.jpg",
         SAMPLE,
         &Limits::default(),
@@ -226,4 +233,24 @@ fn what_is_wrong_is_said_not_thrown() {
         ..Request::default()
     };
     assert!(study.ask(&explainer, &target).is_ok());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn lungs_are_found_in_a_chest_and_nowhere_else() {
+    let lungs = lungs();
+    let picture = decode(SAMPLE, &Limits::default()).unwrap();
+    let fields = lungs.look(&picture).unwrap();
+    let bounds = fields.bounds().unwrap();
+    assert!(bounds.lies_in(picture.width(), picture.height()));
+    let area = f64::from(bounds.width) * f64::from(bounds.height);
+    let share = area / (f64::from(picture.width()) * f64::from(picture.height()));
+    assert!((0.2..0.95).contains(&share), "{bounds:?}");
+
+    let stripes = (0..64 * 64)
+        .map(|at| if at % 8 < 4 { 0 } else { 255 })
+        .collect();
+    let stripes = lungs
+        .look(&Picture::from_grey8(64, 64, stripes).unwrap())
+        .unwrap();
+    assert!(!stripes.is_frontal(), "{}", stripes.frontal);
 }
