@@ -42,15 +42,21 @@ def retexture(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return grey.astype(np.float32)
 
 
-def paint_borders(grey: np.ndarray, rng: np.random.Generator) -> None:
-    """Black, white or grey bars along some of the sides, up to an eighth of the picture."""
-    value = int(rng.choice([0, 0, 255, rng.integers(256)]))
-    rows, columns = grey.shape
+def borders(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Where bars along some of the sides lie, each up to an eighth of the picture wide."""
+    rows, columns = shape
     widths = [int(rng.uniform(0, 0.125) * side) if rng.random() < 0.5 else 0 for side in (rows, rows, columns, columns)]
-    grey[: widths[0]] = value
-    grey[rows - widths[1] :] = value
-    grey[:, : widths[2]] = value
-    grey[:, columns - widths[3] :] = value
+    bars = np.ones(shape, dtype=bool)
+    bars[widths[0] : rows - widths[1], widths[2] : columns - widths[3]] = False
+    return bars
+
+
+def paint_borders(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Black, white or grey bars along some of the sides; returns where."""
+    value = int(rng.choice([0, 0, 255, rng.integers(256)]))
+    bars = borders(grey.shape, rng)
+    grey[bars] = value
+    return bars
 
 
 def paint_letters(grey: np.ndarray, rng: np.random.Generator) -> None:
@@ -67,6 +73,34 @@ def paint_letters(grey: np.ndarray, rng: np.random.Generator) -> None:
     if rng.random() < 0.3:
         cv2.rectangle(grey, (x - 3, y - height - 3), (x + width + 3, y + 3), 255 - ink, -1)
     cv2.putText(grey, letters, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, ink, thickness, cv2.LINE_AA)
+
+
+def paint_stamp(grey: np.ndarray, rng: np.random.Generator) -> None:
+    """A word of six to ten letters in a box in some corner, as viewers, journals and archives stamp pictures."""
+    word = "".join(rng.choice(list("ABCDEFGHILMNOPRSTUVXY"), size=int(rng.integers(6, 11))))
+    side = min(grey.shape)
+    size, thickness = side / 256 * rng.uniform(0.35, 0.6), int(rng.integers(1, 3))
+    (width, height), below = cv2.getTextSize(word, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
+    gap, rim = int(rng.integers(2, 6)), int(rng.uniform(0.01, 0.04) * side)
+    left = rim if rng.random() < 0.5 else grey.shape[1] - rim - width - 2 * gap
+    top = rim if rng.random() < 0.3 else grey.shape[0] - rim - height - below - 2 * gap
+    ink = 255 if rng.random() < 0.7 else 0
+    cv2.rectangle(grey, (left, top), (left + width + 2 * gap, top + height + below + 2 * gap), 255 - ink, -1)
+    cv2.putText(grey, word, (left + gap, top + gap + height), cv2.FONT_HERSHEY_SIMPLEX, size, ink, thickness, cv2.LINE_AA)
+
+
+def soften(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A very coarse or blurred copy: 48 to 128 pixels along the shorter side, and perhaps a blur of up to 2 % of it, and grain."""
+    side = min(grey.shape)
+    scale = rng.uniform(48, 128) / side
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    grey = cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_CUBIC if rng.random() < 0.5 else cv2.INTER_LINEAR)
+    if rng.random() < 0.5:
+        grey = cv2.GaussianBlur(grey, (0, 0), side * rng.uniform(0.004, 0.02))
+    if rng.random() < 0.6:
+        grain = cv2.GaussianBlur(rng.normal(0, 1, grey.shape), (0, 0), side * rng.uniform(0.002, 0.008))
+        grey = grey + rng.uniform(0.003, 0.02) * grain / grain.std()
+    return np.clip(grey, 0.0, 1.0).astype(np.float32)
 
 
 def paint_marks(grey: np.ndarray, rng: np.random.Generator) -> None:

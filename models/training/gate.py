@@ -8,6 +8,7 @@ import argparse
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads must not spin on cores that others need
@@ -82,7 +83,7 @@ def collect(eye: Eye, data: Path, split: str, pictures: Path, seed: int) -> dict
     return {kind: rows for kind, rows in found.items() if rows is not None}
 
 
-def cached(file: Path, compute: callable) -> dict[str, np.ndarray]:
+def cached(file: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Arrays of an earlier run, or computed and kept."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +163,7 @@ def kept(gate: Gate, found: dict[str, dict[str, np.ndarray]]) -> dict[str, float
 
 def train(checkpoints: Path, data: Path, pictures: Path, threads: int, seed: int, judge: str = "sum") -> None:
     """Writes gate.pt and gate.json beside the segmenter's best.pt. Nothing is chosen by what `test` and `external` say."""
-    eye = Eye(load_network(checkpoints), threads)
+    eye = Eye(load_network(checkpoints / "best.pt"), threads)
     found = {
         split: cached(checkpoints / f"gate-{split}.npz", lambda: collect(eye, data, split, pictures, seed))
         for split in ("train", "val", "test", "external")

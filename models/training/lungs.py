@@ -1,4 +1,4 @@
-"""Trains the lung segmenter and its gate, exports and evaluates them: `python models/training/lungs.py --pictures FOLDER`.
+"""Trains the lung segmenter and its gate, exports and evaluates them; README.md has the commands of its two phases.
 
 Only X-rays of `train` with a lung mask teach the segmenter; `val` chooses the epoch. A run that was stopped goes on from its last one.
 """
@@ -18,7 +18,7 @@ import lungs_evaluate
 import lungs_export
 from data import DEFAULT_DATA
 from fitting import Run, start
-from lungs_data import Case, LungViews, load_mask, read_cases, squashed
+from lungs_data import MIXED, STRONG, Case, LungViews, load_mask, read_cases, squashed
 from lungs_network import LungNet, freeze
 from preprocess import load_grey, normalise
 
@@ -28,16 +28,18 @@ log = logging.getLogger("lungs")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with manifest.csv and the X-rays")
-    parser.add_argument("--pictures", type=Path, required=True, help="folder `opencv` of an unpacked source release of opencv-python")
+    parser.add_argument("--pictures", type=Path, help="folder `opencv` of an unpacked source release of opencv-python; none: no gate, no export")
     parser.add_argument("--checkpoints", type=Path, default=lungs_export.CHECKPOINTS, help="folder for checkpoints")
     parser.add_argument("--out", type=Path, default=lungs_export.FOLDER, help="folder for the model and evaluation.json")
     parser.add_argument("--boxes", type=Path, help="a table of every X-ray's lung box to write, for the classifiers' training")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--epochs", type=int, default=26)
+    parser.add_argument("--start", type=Path, nargs="+", default=[], help="a best.pt whose weights to go on from, or several: their mean")
+    parser.add_argument("--strong", action="store_true", help="a first phase: every look distorted strongly, none soft or whitened")
+    parser.add_argument("--epochs", type=int, default=12, help="0: take the weights of --start as they are")
     parser.add_argument("--batch", type=int, default=12, help="X-rays a step")
-    parser.add_argument("--rate", type=float, default=1.5e-3, help="highest learning rate of the decoder; the encoder gets a third")
+    parser.add_argument("--rate", type=float, default=8e-4, help="highest learning rate of the decoder; the encoder gets a third")
     parser.add_argument("--decay", type=float, default=0.01, help="weight decay")
     parser.add_argument("--average", type=float, default=0.97, help="share of the averaged weights that a step keeps")
     return parser.parse_args()
@@ -64,7 +66,7 @@ class LungRun(Run):
     SETTINGS = ("seed", "epochs", "batch", "rate", "decay", "average")
 
     def __init__(self, options: argparse.Namespace, steps_per_epoch: int, device: str):
-        super().__init__(options, LungNet(), steps_per_epoch, device, freeze)
+        super().__init__(options, lungs_export.mean_network(options.start) if options.start else LungNet(), steps_per_epoch, device, freeze)
         encoder = [p for p in self.network.blocks.parameters() if p.requires_grad]
         decoder = [*self.network.decoder.parameters(), *self.network.lungs.parameters()]
         groups = [{"params": encoder, "share": 1 / 3}, {"params": decoder, "share": 1.0}]
@@ -91,15 +93,19 @@ def inputs_of(cases: list[Case]) -> np.ndarray:
 def main() -> None:
     options = arguments()
     device = start(options)
-    views = LungViews(read_cases(options.data, "train"), options.seed)
+    views = LungViews(read_cases(options.data, "train"), options.seed, STRONG if options.strong else MIXED)
     chosen_on = read_cases(options.data, "val")
     inputs, masks = inputs_of(chosen_on), [load_mask(case.lungs) for case in chosen_on]
     run = LungRun(options, len(views) // options.batch, device)
     run.resume()
+    if options.epochs == 0:
+        run.judge(0.0, inputs, masks)
     while run.epoch < options.epochs:
         views.set_epoch(run.epoch)
         run.judge(run.train_epoch(DataLoader(views, batch_size=options.batch, drop_last=True)), inputs, masks)
     log.info("%d epochs took %.0f s", run.epoch, run.seconds)
+    if options.pictures is None:
+        return
     gate.train(options.checkpoints, options.data, options.pictures, options.threads, options.seed)
     lungs_export.export_checkpoints(options.checkpoints, options.out)
     lungs_evaluate.evaluate_folder(options.out, options.data, options.checkpoints, options.boxes)

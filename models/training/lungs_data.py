@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from distort import erase_patches, paint_borders, paint_letters, paint_marks, retexture, retone
+from distort import erase_patches, paint_borders, paint_letters, paint_marks, paint_stamp, retexture, retone, soften
 from preprocess import load_grey, normalise, resize, stretch
 
 SIDE = 256
@@ -89,21 +89,20 @@ def random_frame(
 
 
 def whiten(view: np.ndarray, lung: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Fills one lung, or its lower part, with a bright haze, as an effusion or a collapse does: the field is there all the same."""
+    """Fills one lung, or the lower part of one or both, with a bright haze, as effusion or collapse do: the field is there all the same."""
     columns = np.flatnonzero(lung.max(axis=0) > 0.5)
     if len(columns) == 0:
         return view
     middle = (columns[0] + columns[-1]) // 2
     haze = lung.copy()
-    if rng.random() < 0.5:
-        haze[:, :middle] = 0.0
-    else:
-        haze[:, middle:] = 0.0
+    side = rng.integers(3)
+    if side < 2:
+        haze[:, slice(0, middle) if side else slice(middle, None)] = 0.0
     rows = np.flatnonzero(haze.max(axis=1) > 0.5)
-    if len(rows) and rng.random() < 0.5:
-        haze[: int(rng.uniform(rows[0], rows[-1]))] = 0.0
+    if len(rows) and (side == 2 or rng.random() < 0.5):
+        haze[: int(rows[0] + rng.uniform(0.4 if side == 2 else 0.0, 0.95) * (rows[-1] - rows[0]))] = 0.0
     grown = cv2.dilate(haze, np.ones((9, 9), np.uint8))
-    haze = cv2.GaussianBlur(grown, (0, 0), rng.uniform(3, 10)) * rng.uniform(0.6, 1.0)
+    haze = cv2.GaussianBlur(grown, (0, 0), rng.uniform(3, 12)) * rng.uniform(0.5, 1.0)
     bright = np.percentile(view, rng.uniform(65, 95)) + 0.03 * cv2.GaussianBlur(rng.normal(0, 6, view.shape), (0, 0), 5)
     return np.clip(view * (1 - haze) + bright * haze, 0.0, 1.0).astype(np.float32)
 
@@ -116,31 +115,58 @@ def cut(grey: np.ndarray, frame: np.ndarray, rng: np.random.Generator) -> np.nda
     return cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
 
 
-def develop(view: np.ndarray, rng: np.random.Generator, erased: float) -> np.ndarray:
-    """Another tone, texture and rim, marks, patches erased with the given chance; percentiles stretched, not always the same."""
-    view = to_bytes(retexture(retone(view, rng), rng))
-    for chance, paint in ((0.3, paint_borders), (0.4, paint_letters), (0.25, paint_marks), (erased, erase_patches)):
+@dataclass(frozen=True)
+class Chances:
+    """How often a look is distorted gently, has a whitened lung, is very soft."""
+
+    gentle: float
+    white: float
+    soft: float
+
+
+STRONG = Chances(gentle=0.0, white=0.0, soft=0.0)
+MIXED = Chances(gentle=0.5, white=0.15, soft=0.15)
+
+
+def develop(
+    view: np.ndarray, rng: np.random.Generator, erased: float, soft: float = MIXED.soft, shares: np.ndarray | None = None
+) -> np.ndarray:
+    """Another tone, texture and rim, marks, patches erased with the given chance; percentiles stretched, not always the same.
+
+    Bars painted along the sides hide the picture for good, so `shares` of lung become 0 there.
+    """
+    view = retone(view, rng)
+    view = to_bytes(soften(view, rng) if rng.random() < soft else retexture(view, rng))
+    if rng.random() < 0.3:
+        bars = paint_borders(view, rng)
+        if shares is not None:
+            shares[cv2.resize(bars.astype(np.uint8), shares.shape[::-1], interpolation=cv2.INTER_AREA) > 0] = 0.0
+    for chance, paint in ((0.3, paint_letters), (0.15, paint_stamp), (0.2, paint_marks), (erased, erase_patches)):
         if rng.random() < chance:
             paint(view, rng)
     return stretch(view.astype(np.float32) / 255.0, rng.uniform(0.0, 3.0), rng.uniform(97.0, 100.0))
 
 
-def random_case(grey: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One distorted look at an 8-bit picture and its mask: SIDE x SIDE values 0..1, GRID x GRID shares of lung."""
-    frame = random_frame(grey.shape, rng)
+def random_case(grey: np.ndarray, mask: np.ndarray, rng: np.random.Generator, chances: Chances = MIXED) -> tuple[np.ndarray, np.ndarray]:
+    """One look at an 8-bit picture and its mask: SIDE x SIDE values 0..1, GRID x GRID shares of lung."""
+    gentle = rng.random() < chances.gentle
+    frame = random_frame(grey.shape, rng, *((0.9, 1.1), 5) if gentle else ())
     view = cut(grey, frame, rng)
     target = cv2.warpAffine(mask, frame, (FINE, FINE), flags=WARP, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    if rng.random() < 0.2:
+    if rng.random() < chances.white:
         view = whiten(view, cv2.resize(target, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0, rng)
     shares = cv2.resize(target, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    return develop(view, rng, erased=0.2), shares
+    if gentle and rng.random() < 0.5:
+        return stretch(view), shares
+    return develop(view, rng, 0.0 if gentle else 0.2, chances.soft, shares), shares
 
 
 class LungViews(Dataset):
     """One epoch of random views of masked X-rays. Draws depend on seed, epoch and position alone, so a resumed run repeats them."""
 
-    def __init__(self, cases: list[Case], seed: int):
+    def __init__(self, cases: list[Case], seed: int, chances: Chances):
         self.seed = seed
+        self.chances = chances
         self.pictures = [to_bytes(load_grey(case.path)) for case in cases]
         self.masks = [load_mask(case.lungs) for case in cases]
         self.set_epoch(0)
@@ -154,5 +180,6 @@ class LungViews(Dataset):
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, torch.Tensor]:
         index = int(self.order[position])
-        view, target = random_case(self.pictures[index], self.masks[index], np.random.default_rng([self.seed, self.epoch, position]))
+        rng = np.random.default_rng([self.seed, self.epoch, position])
+        view, target = random_case(self.pictures[index], self.masks[index], rng, self.chances)
         return torch.from_numpy(normalise(view)), torch.from_numpy(target[None])

@@ -77,14 +77,15 @@ def segmentation(segmenter: Segmenter, cases: list[Case]) -> dict:
         scores.append(dice(logits, mask))
         boxes.append(overlap(lung_box(logits > 0, width, height), lung_box(mask > 127, width, height)))
     columns = {"dice": np.array(scores), "box_overlap": np.array(boxes)}
-    worst = sorted(zip(scores, (case.file for case in cases)))[:8]
+    for score, case in sorted(zip(scores, cases), key=lambda pair: pair[0])[:8]:
+        log.info("Dice %.3f  %s", score, case.file)
     return {
         "pictures": len(cases),
         "patients": len({case.patient for case in cases}),
         "metrics": with_interval(columns, cases),
+        "median_dice": round(float(np.median(scores)), 4),
         "least_dice": round(min(scores), 4),
         "below_0.9": int(sum(score < 0.9 for score in scores)),
-        "worst": [{"file": file, "dice": round(score, 4)} for score, file in worst],
     }
 
 
@@ -134,8 +135,8 @@ def gate_rates(segmenter: Segmenter, data: Path) -> dict:
         for key in sorted({(case.source, case.view or "unknown") for case in cases}):
             inside = np.array([(case.source, case.view or "unknown") == key for case in cases])
             groups[f"{key[0]}, {key[1]}"] = {"pictures": int(inside.sum()), "kept": int(passed[inside].sum())}
-        stopped = [case.file for case, kept in zip(cases, passed) if not kept]
-        result[split] = {"pictures": len(cases), **with_interval({"kept": passed}, cases), "groups": groups, "stopped": stopped}
+        log.info("%s, stopped: %s", split, [case.file for case, kept in zip(cases, passed) if not kept])
+        result[split] = {"pictures": len(cases), **with_interval({"kept": passed}, cases), "groups": groups}
     return result
 
 

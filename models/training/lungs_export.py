@@ -15,7 +15,7 @@ import torch
 from export import MODELS
 from graph_writer import GraphWriter
 from lite0 import write_block, write_conv
-from lungs_data import GRID, SIDE
+from lungs_data import SIDE
 from lungs_network import GATE_CELL, GATE_STAGES, SKIPS, Gate, LungNet
 from preprocess import SMALLEST_COMPONENT, SMALLEST_LUNGS, Recipe
 
@@ -48,6 +48,10 @@ class LungWriter(GraphWriter):
             layer = getattr(step, name)
             x, size = write_conv(self, x, size, f"{path}.{name}", layer.conv, layer.norm, f"{path}.{name}")
         return x, size
+
+    def enlarged(self, x: str, output: str) -> str:
+        """Linearly to twice the size: the mask's edges then lie on whole pixels of the input instead of every other one."""
+        return self.node("Resize", [x, "", "twice"], output, mode="linear", coordinate_transformation_mode="half_pixel")
 
     def parameter(self, name: str, values: torch.Tensor) -> str:
         return self.store(name, values.detach().numpy().astype(np.float32))
@@ -90,9 +94,10 @@ def build_model(network: LungNet, gate: Gate, precision: type = np.float16, outp
         stages.append(x)
     for index, (step, skip) in enumerate(zip(network.decoder, SKIPS)):
         x, size = graph.step(x, stages[skip], size, f"decoder.{index}", step)
-    lungs = graph.conv(x, "lungs", network.lungs, None, "lungs", [0, 0, 0, 0])
-    graph.gate(stages, lungs, gate)
-    shapes = {"input": ["N", 3, SIDE, SIDE], "lungs": ["N", 1, GRID, GRID], "frontal": ["N", 1], "features": ["N", len(gate.scale)]}
+    coarse = graph.conv(x, "lungs", network.lungs, None, "lungs.coarse", [0, 0, 0, 0])
+    graph.enlarged(coarse, "lungs")
+    graph.gate(stages, coarse, gate)
+    shapes = {"input": ["N", 3, SIDE, SIDE], "lungs": ["N", 1, SIDE, SIDE], "frontal": ["N", 1], "features": ["N", len(gate.scale)]}
     return graph.model("lungs", shapes, outputs, {"notice": NOTICE})
 
 
@@ -120,7 +125,8 @@ def largest_difference(network: LungNet, gate: Gate) -> dict[str, float]:
     grey = torch.nn.functional.interpolate(noise, size=SIDE, mode="bicubic").add(1).div(2).clamp(0, 1)
     inputs = ((grey - RECIPE.mean) / RECIPE.std).expand(-1, 3, -1, -1).contiguous()
     with torch.inference_mode():
-        lungs, features = network(inputs), network.look(inputs)[1]
+        lungs, features = network.look(inputs)
+        lungs = torch.nn.functional.interpolate(lungs, scale_factor=2, mode="bilinear", align_corners=False)
         wanted = {"lungs": lungs.numpy(), "frontal": gate(features).numpy()}
     differences = {}
     for name, precision in (("half", np.float16), ("single", np.float32)):
@@ -131,11 +137,18 @@ def largest_difference(network: LungNet, gate: Gate) -> dict[str, float]:
     return differences
 
 
-def load_network(checkpoints: Path) -> LungNet:
-    """The segmenter as `val` liked it best."""
+def mean_network(files: Sequence[Path]) -> LungNet:
+    """The segmenter whose weights are the mean of several best.pt, or those of one."""
+    states = [torch.load(file, map_location="cpu", weights_only=True)["average"] for file in files]
     network = LungNet(pretrained=False)
-    network.load_state_dict(torch.load(checkpoints / "best.pt", map_location="cpu", weights_only=True)["average"])
+    floats = {name for name, values in states[0].items() if values.dtype.is_floating_point}
+    network.load_state_dict({name: torch.stack([s[name] for s in states]).mean(0) if name in floats else states[0][name] for name in states[0]})
     return network.eval()
+
+
+def load_network(file: Path) -> LungNet:
+    """The segmenter of a best.pt, the averaged weights that `val` liked best."""
+    return mean_network([file])
 
 
 def load(checkpoints: Path) -> tuple[LungNet, Gate]:
@@ -143,7 +156,7 @@ def load(checkpoints: Path) -> tuple[LungNet, Gate]:
     state = torch.load(checkpoints / "gate.pt", map_location="cpu", weights_only=True)
     gate = Gate(len(state["scale"]))
     gate.load_state_dict(state)
-    return load_network(checkpoints), gate.eval()
+    return load_network(checkpoints / "best.pt"), gate.eval()
 
 
 def export_checkpoints(checkpoints: Path, folder: Path) -> None:
