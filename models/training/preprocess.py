@@ -78,6 +78,7 @@ SMALLEST_LUNGS = 0.02
 MARGIN = 0.06
 """What a lung box grows by on each side, as a share of its width or height."""
 
+
 def lung_box(mask: np.ndarray, width: int, height: int) -> Box | None:
     """The smallest box of a picture of `width` x `height` around the lungs of a mask that covers it; None without lungs.
 
