@@ -49,6 +49,14 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(sum(abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in range(BINS)) / len(labels))
 
 
+def chance_error(probabilities: np.ndarray, draws: int = 500) -> float:
+    """The calibration error that a perfectly calibrated classifier would show on so few pictures: mean over drawn labels."""
+    rng = np.random.default_rng(0)
+    edges = probabilities.cumsum(1)[:, :-1]
+    labels = [(rng.random((len(edges), 1)) > edges).sum(1) for _ in range(draws)]
+    return float(np.mean([calibration_error(probabilities, drawn) for drawn in labels]))
+
+
 def reliability(probabilities: np.ndarray, labels: np.ndarray, parts: int = 8) -> list[tuple[float, float, int]]:
     """Mean confidence, accuracy and count of `parts` groups of equally many pictures, from unsure to sure."""
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
@@ -201,6 +209,7 @@ def describe(xrays: list[XRay], probabilities: np.ndarray, threshold: float) -> 
         "pictures": {label: int((labels == index).sum()) for index, label in enumerate(CLASSES)},
         "patients": len(np.unique(patients)),
         "metrics": {name: {"value": round(value, 4), "interval": bounds[name]} for name, value in values.items() if name in kept},
+        "calibration_error_by_chance": round(chance_error(probabilities), 4),
         "subgroups": subgroups(xrays, probabilities, threshold),
         "groups": table(xrays, probabilities),
     }
