@@ -121,17 +121,23 @@ def warp(grey: np.ndarray, frame: Frame, side: int, rng: np.random.Generator) ->
     return cv2.resize(view, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
 
 
-SQUARE_SHARE = 0.2
-"""Share of the training views that take a square although the lungs are known, so that a failed box does no harm."""
+@dataclass(frozen=True)
+class Strength:
+    """How training views are drawn: chances that experience or a comparison on `val` set."""
+
+    square: float = 0.2
+    """Share of the views that take a square although the lungs are known, so that a failed box does no harm."""
+    painted: float = 1.0
+    """Factor on the chances of painted borders, letters, marks and patches."""
 
 
-def random_view(grey: np.ndarray, box: Box | None, side: int, rng: np.random.Generator) -> np.ndarray:
+def random_view(grey: np.ndarray, box: Box | None, side: int, rng: np.random.Generator, strength: Strength = Strength()) -> np.ndarray:
     """One distorted look at an 8-bit grey picture: side x side values 0..1. Without a box, any square will do."""
-    square = box is None or rng.random() < SQUARE_SHARE
+    square = box is None or rng.random() < strength.square
     frame = square_frame(grey.shape, rng) if square else lungs_frame(grey.shape, box, rng)
     view = np.round(retexture(retone(warp(grey, frame, side, rng), rng), rng) * 255).astype(np.uint8)
     for chance, paint in ((0.35, paint_borders), (0.4, paint_letters), (0.25, paint_marks), (0.4, erase_patches)):
-        if rng.random() < chance:
+        if rng.random() < chance * strength.painted:
             paint(view, rng)
     return stretch(view.astype(np.float32) / 255.0, rng.uniform(0.0, 3.0), rng.uniform(97.0, 100.0))
 
@@ -142,11 +148,12 @@ class TrainingViews(Dataset):
     Every draw depends on seed, epoch and position alone, so a resumed run sees the same ones.
     """
 
-    def __init__(self, xrays: list[XRay], seed: int, recipe: Recipe):
+    def __init__(self, xrays: list[XRay], seed: int, recipe: Recipe, strength: Strength = Strength()):
         self.xrays = xrays
         self.seed = seed
         self.recipe = recipe
         self.side = recipe.side
+        self.strength = strength
         self.weights = sampling_weights(xrays)
         self.pictures = [np.round(load_grey(xray.path) * 255).astype(np.uint8) for xray in xrays]
         self.set_epoch(0)
@@ -168,7 +175,7 @@ class TrainingViews(Dataset):
     def view(self, index: int, rng: np.random.Generator) -> np.ndarray:
         """A random view of one X-ray as the network's input."""
         box = self.xrays[index].box if self.recipe.crop == "lungs" else None
-        return self.recipe.normalise(random_view(self.pictures[index], box, self.side, rng))
+        return self.recipe.normalise(random_view(self.pictures[index], box, self.side, rng, self.strength))
 
 
 def reference_tensors(xrays: list[XRay], recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:

@@ -49,7 +49,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(sum(abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in range(BINS)) / len(labels))
 
 
-def chance_error(probabilities: np.ndarray, draws: int = 500) -> float:
+def chance_error(probabilities: np.ndarray, draws: int = 1000) -> float:
     """The calibration error that a perfectly calibrated classifier would show on so few pictures: mean over drawn labels."""
     rng = np.random.default_rng(0)
     edges = probabilities.cumsum(1)[:, :-1]

@@ -95,8 +95,9 @@ def manifest(kind: Kind, recipe: Recipe) -> dict:
         "notice": kind.notice,
         "sources": kind.sources,
     }
-    if recipe.crop == "lungs":
-        described["companion"] = {"model": "lungs", "crop_margin": MARGIN, "gate": True}
+    if kind is not SHORTCUT:
+        margin = {"crop_margin": MARGIN} if recipe.crop == "lungs" else {}
+        described["companion"] = {"model": "lungs"} | margin | {"gate": True}
     return described
 
 

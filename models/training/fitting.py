@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser, name: str, **defaults: object
     parser.add_argument("--smoothing", type=float, default=0.1, help="label smoothing; the NIH labels are about 10 %% wrong")
     parser.add_argument("--average", type=float, default=0.98, help="share of the averaged weights that a step keeps")
     parser.add_argument("--mixup", type=float, default=0.0, help="share of the steps on mixtures of two inputs (Zhang et al. 2018)")
+    parser.add_argument("--start", type=Path, help="a checkpoint of the same network whose averaged weights to begin with")
+    parser.add_argument("--keep", type=float, default=0.5, help="share of the starting weights in the final ones, with --start")
     parser.add_argument("--teachers", type=Path, nargs="*", default=[], help="model folders whose mean answers soften the labels")
     parser.add_argument("--teaching", type=float, default=0.5, help="the teachers' share of the targets")
     parser.set_defaults(**defaults)
@@ -76,6 +78,14 @@ def follow(average: torch.nn.Module, network: torch.nn.Module, step: int, keep: 
                 mean.lerp_(value, 1 - keep)
             else:
                 mean.copy_(value)
+
+
+def blend(start: dict[str, torch.Tensor], end: torch.nn.Module, share: float) -> torch.nn.Module:
+    """The network between two: `share` of the starting weights, the rest of the trained (Wortsman et al. 2022, WiSE-FT)."""
+    for name, value in end.state_dict().items():
+        if value.dtype.is_floating_point:
+            value.lerp_(start[name], share)
+    return end
 
 
 def logits_of(network: torch.nn.Module, inputs: np.ndarray, device: str = "cpu") -> torch.Tensor:

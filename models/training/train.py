@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 import evaluate
 import export
 import fitting
-from data import TrainingViews, read_manifest, reference_tensors
+from data import Strength, TrainingViews, read_manifest, reference_tensors
 from lite0 import build, freeze
 from preprocess import Recipe
 
@@ -25,9 +25,11 @@ log = logging.getLogger("train")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     fitting.add_arguments(parser, "covid-xray", epochs=24, rate=5e-4)
-    parser.add_argument("--start", type=Path, help="a checkpoint whose averaged weights to begin with; none: ImageNet's")
+    parser.add_argument("--crop", choices=("center-square", "lungs"), help="what the finished classifier sees; none: the lungs, with --boxes")
     parser.add_argument("--small", type=int, default=160, help="side of the views in the first epochs, in pixels")
     parser.add_argument("--small-epochs", type=int, default=0, help="epochs of small views before those of full size")
+    parser.add_argument("--painted", type=float, default=1.0, help="factor on the chances of painted borders, letters, marks, patches")
+    parser.add_argument("--square", type=float, default=Strength.square, help="share of the views that show a square and not the lungs")
     return parser.parse_args()
 
 
@@ -43,9 +45,10 @@ def main() -> None:
     options = arguments()
     device = fitting.start(options)
     recipe = Recipe(crop="lungs" if options.boxes else "center-square")
+    shipped = Recipe(crop=options.crop or recipe.crop)
     train, val = (read_manifest(options.data, split, options.boxes) for split in ("train", "val"))
-    views = TrainingViews(train, options.seed, recipe)
-    inputs, labels = reference_tensors(val, recipe)
+    views = TrainingViews(train, options.seed, recipe, Strength(options.square, options.painted))
+    inputs, labels = reference_tensors(val, shipped)
     taught = evaluate.taught(options.teachers, train)
     targets = fitting.soft_targets(np.array([x.label for x in train]), options.smoothing, taught, options.teaching)
     run = fitting.Run(options, begin(options.start), len(train) // options.batch, device, freeze)
@@ -54,7 +57,11 @@ def main() -> None:
         views.set_epoch(run.epoch, options.small if run.epoch < options.small_epochs else None)
         run.judge(run.train_epoch(DataLoader(views, batch_size=options.batch, drop_last=True), targets), inputs, labels)
     log.info("%d epochs took %.0f s", run.epoch, run.seconds)
-    export.write_folder(export.LITE0, run.average.cpu(), run.history[-1]["temperature"], options.out, recipe)
+    network = run.average.cpu()
+    if options.start:
+        network = fitting.blend(begin(options.start).state_dict(), network, options.keep)
+    divisor = fitting.temperature(fitting.logits_of(network, inputs), torch.from_numpy(labels))
+    export.write_folder(export.LITE0, network, divisor, options.out, shipped)
     evaluate.evaluate_folder(options.out, options.data, options.boxes)
 
 

@@ -28,8 +28,8 @@ RECALIBRATED = 320
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    fitting.add_arguments(parser, "covid-xray-inception", epochs=10, rate=1e-3, mixup=0.3)
-    parser.add_argument("--views", type=int, default=6, help="random views of each X-ray")
+    fitting.add_arguments(parser, "covid-xray-inception", epochs=10, rate=1e-3, mixup=0.4)
+    parser.add_argument("--views", type=int, default=4, help="random views of each X-ray")
     return parser.parse_args()
 
 
@@ -51,26 +51,28 @@ def features_of(network: Inception, inputs: np.ndarray) -> np.ndarray:
     return fitting.logits_of(network.front, inputs).to(torch.float16).numpy()
 
 
-def random_features(network: Inception, views: TrainingViews, count: int, file: Path) -> np.ndarray:
-    """Features of `count` random views of each X-ray: count x X-rays x channels x rows x columns, made once and kept in `file`."""
-    partial = file.with_suffix(".part.npy")
-    if not file.exists():
-        shape = (count, len(views.xrays), *features_of(network, np.zeros((1, 3, views.side, views.side), np.float32)).shape[1:])
-        kept = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
-        for draw in range(count):
+def random_features(network: Inception, views: TrainingViews, count: int, folder: Path) -> list[np.ndarray]:
+    """Features of `count` random views of each X-ray (X-rays x channels x rows x columns each), kept in files, made once."""
+    kept = []
+    for draw in range(count):
+        file = folder / f"features-{draw}.npy"
+        if not file.exists():
+            rows = []
             for first in tqdm(range(0, len(views.xrays), 32), desc=f"features {draw + 1}/{count}"):
                 chosen = range(first, min(first + 32, len(views.xrays)))
                 inputs = [views.view(index, np.random.default_rng([views.seed, 7, draw, index])) for index in chosen]
-                kept[draw, first : first + 32] = features_of(network, np.stack(inputs))
-        kept.flush()
-        partial.replace(file)
-    return np.load(file, mmap_mode="r")
+                rows.append(features_of(network, np.stack(inputs)))
+            partial = file.with_suffix(".part.npy")
+            np.save(partial, np.concatenate(rows))
+            partial.replace(file)
+        kept.append(np.load(file, mmap_mode="r"))
+    return kept
 
 
 class Features(Dataset):
     """One epoch of kept features: X-rays by their sampling weights, one of each one's views by chance."""
 
-    def __init__(self, xrays: list[XRay], features: np.ndarray, seed: int):
+    def __init__(self, xrays: list[XRay], features: list[np.ndarray], seed: int):
         self.features = features
         self.seed = seed
         self.weights = sampling_weights(xrays)
@@ -78,16 +80,16 @@ class Features(Dataset):
 
     def set_epoch(self, epoch: int) -> None:
         rng = np.random.default_rng([self.seed, epoch])
-        views, xrays = self.features.shape[:2]
-        self.order = rng.choice(xrays, size=xrays, p=self.weights)
-        self.view = rng.integers(views, size=xrays)
+        count = len(self.weights)
+        self.order = rng.choice(count, size=count, p=self.weights)
+        self.view = rng.integers(len(self.features), size=count)
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
         index = int(self.order[position])
-        return torch.from_numpy(np.array(self.features[self.view[position], index])), index
+        return torch.from_numpy(np.array(self.features[self.view[position]][index])), index
 
 
 def front(options: argparse.Namespace, views: TrainingViews) -> Inception:
@@ -113,19 +115,23 @@ def main() -> None:
     train, val = (read_manifest(options.data, split, options.boxes) for split in ("train", "val"))
     views = TrainingViews(train, options.seed, recipe)
     network = front(options, views)
-    features = Features(train, random_features(network, views, options.views, options.checkpoints / "features.npy"), options.seed)
+    features = Features(train, random_features(network, views, options.views, options.checkpoints), options.seed)
     inputs, labels = reference_tensors(val, recipe)
     inputs = features_of(network, inputs)
     taught = evaluate.taught(options.teachers, train)
     targets = fitting.soft_targets(np.array([x.label for x in train]), options.smoothing, taught, options.teaching)
+    start = torch.load(options.start, map_location="cpu", weights_only=True)["average"] if options.start else None
+    if start:
+        network.back.load_state_dict(start)
     run = fitting.Run(options, network.back, len(train) // options.batch, device)
     run.resume()
     while run.epoch < options.epochs:
         features.set_epoch(run.epoch)
         run.judge(run.train_epoch(DataLoader(features, batch_size=options.batch, drop_last=True), targets), inputs, labels)
     log.info("%d epochs took %.0f s", run.epoch, run.seconds)
-    network.back = run.average.cpu()
-    export.write_folder(export.INCEPTION, network, run.history[-1]["temperature"], options.out, recipe)
+    network.back = fitting.blend(start, run.average.cpu(), options.keep) if start else run.average.cpu()
+    divisor = fitting.temperature(fitting.logits_of(network.back, inputs), torch.from_numpy(labels))
+    export.write_folder(export.INCEPTION, network, divisor, options.out, recipe)
     evaluate.evaluate_folder(options.out, options.data, options.boxes)
 
 
