@@ -72,6 +72,27 @@ test('the gradient graph is the file that the command line writes', async ({ pag
   }
 });
 
+test('another model of the page, and back', async ({ page }) => {
+  await open(page);
+  await pick(page, sample());
+  await state(page, 'done');
+  const first = await report(page);
+  const select = part(page, 'shipped-select');
+  await select.selectOption('shortcut-xray');
+  await expect(page.locator('#model-name')).toContainText('Bad on purpose');
+  await state(page, 'done');
+  const bad = await report(page);
+  const expected = commandLineReport(sample(), '--model', 'shortcut-xray');
+  expect([bad.model, bad.layer]).toEqual([expected.model, expected.layer]);
+  await select.selectOption('covid-xray');
+  await expect(page.locator('#model-name')).not.toContainText('Bad on purpose');
+  await state(page, 'done');
+  expect((await report(page)).scores).toEqual(first.scores);
+  await part(page, 'model-input').setInputFiles(fixture('formats/plain.onnx'));
+  await expect(page.locator('#model-name')).toHaveText('plain');
+  await expect(select).toHaveValue('');
+});
+
 test('settings by form: checked, at once, kept after a reload, forgotten', async ({ page }) => {
   const model = fixture('formats/plain.onnx');
   await open(page);
