@@ -166,7 +166,7 @@ class Run:
 
     def mix(self, inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """In some steps, each input and its target blended with another's of the batch, both in one proportion."""
-        if torch.rand(()).item() >= self.options.mixup:
+        if not self.options.mixup or torch.rand(()).item() >= self.options.mixup:
             return inputs, targets
         share = float(np.random.default_rng([self.options.seed, self.step]).beta(0.4, 0.4))
         order = torch.randperm(len(inputs))
