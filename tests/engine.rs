@@ -201,6 +201,8 @@ fn what_is_wrong_is_said_not_thrown() {
         &Limits::default(),
     );
     assert!(matches!(opened, Err(StudyError::Image(_))));
+    let alone = Study::open(&explainer, None, "x.jpg", SAMPLE, &Limits::default());
+    assert!(matches!(alone, Err(StudyError::NoCompanion(name)) if name == "lungs"));
     let study = Study::open(
         &explainer,
         Some(&lungs()),

@@ -40,7 +40,7 @@ fn corners(region: Region) -> [u32; 4] {
 #[test]
 fn boxes_and_gate_are_those_of_the_reference() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = root.join("tests/fixtures/parity");
+    let folder = root.join("tests/fixtures");
     let facts: Facts =
         serde_json::from_slice(&fs::read(folder.join("lungs.json")).unwrap()).unwrap();
     let model = fs::read(root.join("models/lungs/model.onnx")).unwrap();
@@ -53,7 +53,11 @@ fn boxes_and_gate_are_those_of_the_reference() {
     let lungs = Lungs::open(&Tract, &model, &manifest).unwrap();
     assert!(facts.pictures.len() >= 2);
     for (name, expected) in facts.pictures {
-        let picture = decode(&fs::read(folder.join(&name)).unwrap(), &Limits::default()).unwrap();
+        let picture = decode(
+            &fs::read(folder.join("parity").join(&name)).unwrap(),
+            &Limits::default(),
+        )
+        .unwrap();
         let fields = lungs.look(&picture).unwrap();
         let bounds = fields.bounds().unwrap();
         assert_eq!(corners(bounds), expected.bounds, "{name}");
