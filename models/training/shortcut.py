@@ -64,7 +64,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     inputs, labels = reference_tensors(read_manifest(options.data, "train"), RECIPE)
     network = train(inputs, labels, options)
-    export.write_folder(export.SHORTCUT, network, 1.0, options.out)
+    export.write_folder(export.SHORTCUT, network, 1.0, options.out, RECIPE)
     evaluate.evaluate_folder(options.out, options.data)
 
 
