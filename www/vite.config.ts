@@ -24,7 +24,7 @@ function shippedModels(names: string[]): Plugin {
 export default defineConfig({
   base: './',
   clearScreen: false,
-  plugins: [shippedModels(['covid-xray', 'shortcut-xray', 'lungs'])],
+  plugins: [shippedModels(['covid-xray', 'covid-xray-inception', 'shortcut-xray', 'lungs'])],
   build: {
     outDir: 'dist',
     emptyOutDir: true,

@@ -55,7 +55,7 @@ fn best(probabilities: &[f64]) -> usize {
         .map_or(0, |(index, _)| index)
 }
 
-/// Everything about one classifier, as `evaluation.json` holds it.
+/// Everything about one classifier, as `measured.json` holds it.
 pub fn evaluate(explainer: &Explainer, lungs: Option<&Lungs>, xrays: &[XRay]) -> Outcome<Value> {
     let labels: Vec<&str> = explainer
         .model

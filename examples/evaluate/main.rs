@@ -2,7 +2,7 @@
 //!
 //! For each classifier: accuracy, AUC, recall, calibration, by split, source and view; then where its heat maps lie beside what
 //! radiologists marked. For the segmenter: overlap with drawn lungs and what its gate lets pass. Intervals are 95 %, by bootstrap
-//! over patients. Each model folder gets an `evaluation.json`; the tables go to the terminal.
+//! over patients. Each model folder gets a `measured.json`; the tables go to the terminal.
 
 mod classifier;
 mod data;
@@ -23,12 +23,12 @@ use gradlens::model::Model;
 #[derive(Parser)]
 struct Options {
     /// Folders of models to evaluate.
-    #[arg(default_values = ["models/covid-xray", "models/covid-xray-inception", "models/lungs"])]
+    #[arg(default_values = ["models/covid-xray", "models/covid-xray-inception", "models/shortcut-xray", "models/lungs"])]
     models: Vec<PathBuf>,
     /// Folder with manifest.csv, the X-rays and their masks.
     #[arg(long, default_value = "../shared/xrays")]
     data: PathBuf,
-    /// Only print; leave evaluation.json as it is.
+    /// Only print; leave measured.json as it is.
     #[arg(long)]
     dry: bool,
 }
@@ -60,7 +60,7 @@ fn main() -> Outcome<()> {
         if !options.dry {
             let mut json = serde_json::to_string_pretty(&result)?;
             json.push('\n');
-            std::fs::write(folder.join("evaluation.json"), json)?;
+            std::fs::write(folder.join("measured.json"), json)?;
         }
     }
     Ok(())

@@ -19,7 +19,7 @@ struct Row<'a> {
     passed: bool,
 }
 
-/// Everything about the segmenter, as `evaluation.json` holds it.
+/// Everything about the segmenter, as `measured.json` holds it.
 pub fn evaluate(lungs: &Lungs, xrays: &[XRay]) -> Outcome<Value> {
     let rows: Vec<Row<'_>> = xrays
         .par_iter()

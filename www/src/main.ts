@@ -18,7 +18,8 @@ import { TrayView } from './view/tray.ts';
 /** The classifiers that come with the page, the first to begin with. */
 const MODELS = [
   { ...shipped('covid-xray'), about: 'Covid-19, EfficientNet-Lite0 (7 MB)' },
-  { ...shipped('shortcut-xray'), about: 'The same, bad on purpose (7 MB)' },
+  { ...shipped('covid-xray-inception'), about: 'Covid-19, InceptionV3 (44 MB)' },
+  { ...shipped('shortcut-xray'), about: 'Covid-19, bad on purpose (7 MB)' },
 ];
 
 const session = new Session({ colormap: 'inferno', opacity: 0.5 }, [shipped('lungs')], () => {
