@@ -145,7 +145,7 @@ test('an engine that breaks is started again', async ({ page }) => {
 });
 
 test('a model that cannot be downloaded: said, and one’s own still works', async ({ page }) => {
-  await page.route('**/model.onnx', (route) => route.fulfill({ status: 503 }));
+  await page.route('**/covid-xray/model.onnx', (route) => route.fulfill({ status: 503 }));
   await page.goto('./');
   await state(page, 'error');
   await expect(part(page, 'error')).toContainText('model.onnx');
