@@ -34,7 +34,7 @@ pub enum Command {
 /// map, f32, at the layer's size) and STEM.report.json. Not for diagnostic use.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// JPEG or PNG files
+    /// JPEG or PNG files, folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
     #[arg(required = true, value_name = "PICTURE")]
     pub pictures: Vec<PathBuf>,
     /// A folder with model.onnx and manifest.json, an .onnx file, or the name of a shipped model
@@ -67,12 +67,49 @@ pub struct Explain {
     /// The folder to write to; made where it is missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
+    /// Which files to write for a picture
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FILES", default_values_t = File::ALL)]
+    pub files: Vec<File>,
+    /// Leave out pictures whose report and other files are in DIR already, made of the same picture, model and question
+    #[arg(long)]
+    pub resume: bool,
+    /// Write one Parquet table of all results: scores, map, checksums, what went wrong
+    #[arg(long, value_name = "FILE.parquet")]
+    pub table: Option<PathBuf>,
     /// Sign the reports with this private key (`gradlens key` makes one)
     #[arg(long, value_name = "FILE.pem")]
     pub sign: Option<PathBuf>,
     /// Print one report a line instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+/// A file that `explain` writes for a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum File {
+    /// The picture with the heat map over it
+    Overlay,
+    /// Picture, heat map and overlay side by side
+    Figure,
+    /// The raw map
+    Map,
+    /// What was computed from what
+    Report,
+}
+
+impl File {
+    /// All of them, the report last: where it is, the others are.
+    pub const ALL: [File; 4] = [File::Overlay, File::Figure, File::Map, File::Report];
+
+    /// What follows the picture's stem in its name.
+    pub const fn ending(self) -> &'static str {
+        match self {
+            File::Overlay => "overlay.png",
+            File::Figure => "figure.png",
+            File::Map => "map.npy",
+            File::Report => "report.json",
+        }
+    }
 }
 
 /// Where to compute.

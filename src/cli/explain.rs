@@ -1,28 +1,25 @@
 //! `gradlens explain`: pictures in; overlays, figures, maps and reports out.
 
-use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
-use ed25519_dalek::SigningKey;
-use indicatif::ParallelProgressIterator as _;
-use rayon::prelude::*;
+use indicatif::ProgressBar;
 
 use super::args::{self, Device};
+use super::batch::order::in_order;
+use super::batch::pictures::{self, Job};
+use super::batch::shown::Shown;
+use super::batch::table::{Row, Table};
+use super::batch::work::{Work, remove_parts};
 use super::failure::Failure;
 use super::{Outcome, files, keys, say};
 use crate::engine::Tract;
 use crate::explain::{ExplainError, Explainer, method};
 use crate::guard::caught;
-use crate::image::Limits;
-use crate::lungs::Lungs;
 use crate::model::Model;
-use crate::report::CompanionEntry;
-use crate::study::{Answer, Request, Study};
+use crate::report::Report;
+use crate::study::Request;
 
 pub fn run(arguments: &args::Explain) -> Outcome {
     if arguments.device == Device::Cuda {
@@ -36,54 +33,98 @@ pub fn run(arguments: &args::Explain) -> Outcome {
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
 
-    let key = arguments.sign.as_deref().map(keys::private);
-    let jobs = jobs(&arguments.pictures);
-    let places = arguments
-        .pictures
+    let pictures = pictures::expand(&arguments.pictures)?;
+    let places = pictures
         .iter()
-        .filter_map(|picture| Some((picture.canonicalize().ok()?, picture.as_path())));
+        .filter_map(|picture| Some((picture.canonicalize().ok()?, picture.clone())));
     let work = Work {
         explainer: &explainer,
         lungs: lungs.as_ref(),
         request,
         inputs: places.collect(),
-        key: key.transpose()?,
+        key: arguments.sign.as_deref().map(keys::private).transpose()?,
         arguments,
     };
-    let progress = super::progress(jobs.len(), arguments.json, "pictures");
-    let results: Vec<Result<Answer, Failure>> = jobs
-        .par_iter()
-        .progress_with(progress.clone())
-        .map(|job| {
-            let done = caught(|| job.run(&work));
-            done.unwrap_or_else(|panic| Err(Failure::of(job.picture, panic)))
-        })
-        .collect();
-    progress.finish_and_clear();
-
-    let (answers, failures): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
-    let answers: Vec<Answer> = answers.into_iter().flatten().collect();
-    if arguments.json {
-        for answer in &answers {
-            match serde_json::to_string(&answer.report) {
-                Ok(line) => say(&line),
-                Err(error) => return Err(Failure::usage(error).into()),
-            }
-        }
-    } else if !answers.is_empty() {
-        for report in answers.iter().map(|answer| &answer.report) {
-            if let Some(warning) = report.companion.as_ref().and_then(CompanionEntry::warning) {
-                say(&format!("{} {warning}", report.picture.name));
-            }
-        }
-        say(&table(&answers));
-        say(&explainer.model.manifest.notice);
+    if arguments.resume {
+        remove_parts(&arguments.out);
     }
-    let failures: Vec<Failure> = failures.into_iter().filter_map(Result::err).collect();
-    if failures.is_empty() {
-        Ok(ExitCode::SUCCESS)
-    } else {
-        Err(failures)
+    let labels = explainer
+        .model
+        .manifest
+        .labels
+        .iter()
+        .map(|label| label.id.clone());
+    let mut results = Results {
+        json: arguments.json,
+        table: arguments
+            .table
+            .as_deref()
+            .map(|file| Table::begin(file, labels.collect()))
+            .transpose()?,
+        progress: super::progress(pictures.len(), arguments.json, "pictures"),
+        shown: Shown::default(),
+        failures: Vec::new(),
+    };
+    in_order(
+        pictures::jobs(pictures),
+        |job| {
+            let done = caught(|| work.run(&job));
+            let done = done.unwrap_or_else(|panic| Err(Failure::of(&job.picture, panic)));
+            (job, done)
+        },
+        |(job, done)| results.take(&job, done),
+    );
+    results.end(&explainer.model.manifest.notice)
+}
+
+/// What becomes of results as they come in, in the order of the pictures.
+struct Results {
+    json: bool,
+    table: Option<Table>,
+    progress: ProgressBar,
+    shown: Shown,
+    failures: Vec<Failure>,
+}
+
+impl Results {
+    /// Takes the next result; `false` where there is no use in going on.
+    fn take(&mut self, job: &Job, done: Result<Box<Report>, Failure>) -> bool {
+        self.progress.inc(1);
+        if let Some(table) = &mut self.table {
+            let row = match &done {
+                Ok(report) => Row::Done(report),
+                Err(failure) => Row::Failed(failure.reason().to_owned()),
+            };
+            if let Err(failure) = table.add(&job.picture, &row) {
+                self.failures.push(failure);
+                self.table = None;
+                return false;
+            }
+        }
+        match done {
+            Err(failure) => self.failures.push(failure),
+            Ok(report) if self.json => match serde_json::to_string(&report) {
+                Ok(line) => say(&line),
+                Err(error) => self.failures.push(Failure::of(&job.picture, error)),
+            },
+            Ok(report) => self.shown.add(&report),
+        }
+        true
+    }
+
+    fn end(self, notice: &str) -> Outcome {
+        self.progress.finish_and_clear();
+        let mut failures = self.failures;
+        if let Some(Err(failure)) = self.table.map(Table::end) {
+            failures.push(failure);
+        }
+        if !self.json {
+            self.shown.print(notice);
+        }
+        match failures.is_empty() {
+            true => Ok(ExitCode::SUCCESS),
+            false => Err(failures),
+        }
     }
 }
 
@@ -120,173 +161,6 @@ fn request(model: &Model, arguments: &args::Explain) -> Result<Request, Failure>
     Ok(request)
 }
 
-/// A picture and the stem that its results are written under.
-struct Job<'a> {
-    picture: &'a Path,
-    stem: String,
-}
-
-/// One job a picture. Where two pictures have the same stem the later one's gets a number, so that nothing is overwritten.
-fn jobs(pictures: &[PathBuf]) -> Vec<Job<'_>> {
-    let mut taken = HashSet::new();
-    let mut job = |picture| {
-        let stem = Path::file_stem(picture)
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let numbered = (2..).map(|number| format!("{stem}-{number}"));
-        let stem = std::iter::once(stem.clone())
-            .chain(numbered)
-            .find(|stem| taken.insert(stem.clone()));
-        Job {
-            picture,
-            stem: stem.unwrap_or_default(),
-        }
-    };
-    pictures
-        .iter()
-        .map(|picture| job(picture.as_path()))
-        .collect()
-}
-
-/// The four files of a picture, by what follows its stem.
-const KINDS: [&str; 4] = ["overlay.png", "figure.png", "map.npy", "report.json"];
-
-/// What every picture of a call is explained with.
-struct Work<'a> {
-    explainer: &'a Explainer,
-    lungs: Option<&'a Lungs>,
-    request: Request,
-    /// The pictures by where they really are.
-    inputs: HashMap<PathBuf, &'a Path>,
-    key: Option<SigningKey>,
-    arguments: &'a args::Explain,
-}
-
-impl Job<'_> {
-    /// Where a result goes.
-    fn result(&self, arguments: &args::Explain, kind: &str) -> PathBuf {
-        arguments.out.join(format!("{}.{kind}", self.stem))
-    }
-
-    /// Refuses to replace a picture of the same call by a result.
-    fn spare(&self, work: &Work<'_>) -> Result<(), Failure> {
-        let existing = KINDS
-            .iter()
-            .filter_map(|kind| self.result(work.arguments, kind).canonicalize().ok());
-        match existing.filter_map(|file| work.inputs.get(&file)).next() {
-            None => Ok(()),
-            Some(picture) => {
-                let reason = format!(
-                    "its result would replace {}, a picture of this call; name another folder with --out",
-                    picture.display()
-                );
-                Err(Failure::of(self.picture, reason))
-            }
-        }
-    }
-
-    /// Explains the picture and writes its four files.
-    fn run(&self, work: &Work<'_>) -> Result<Answer, Failure> {
-        self.spare(work)?;
-        let Work {
-            explainer,
-            lungs,
-            arguments,
-            ..
-        } = *work;
-        let bytes = files::read(self.picture)?;
-        let name = self
-            .picture
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let failed = |error: &dyn std::fmt::Display| Failure::of(self.picture, error);
-        let study = Study::open(explainer, lungs, &name, &bytes, &Limits::default())
-            .map_err(|error| failed(&error))?;
-        let mut answer = study
-            .ask(explainer, &work.request)
-            .map_err(|error| failed(&error))?;
-        if let Some(key) = &work.key {
-            // Through text: a number is signed as it is written, with the digits that an f32 needs.
-            let text = serde_json::to_string(&answer.report).map_err(|error| failed(&error))?;
-            let json = serde_json::from_str(&text).map_err(|error| failed(&error))?;
-            answer.report.signature = Some(keys::sign(key, &json).map_err(|error| failed(&error))?);
-        }
-        let (colormap, opacity) = (arguments.colormap, arguments.opacity);
-        let overlay = answer
-            .overlay_png(&study, colormap, opacity)
-            .map_err(|error| failed(&error))?;
-        let figure = answer
-            .figure_png(&study, colormap, opacity)
-            .map_err(|error| failed(&error))?;
-        let map = answer.map_npy().map_err(|error| failed(&error))?;
-        let mut report =
-            serde_json::to_vec_pretty(&answer.report).map_err(|error| failed(&error))?;
-        report.push(b'\n');
-        let results = KINDS.into_iter().zip([overlay, figure, map, report]);
-        for (kind, bytes) in results {
-            files::write(&self.result(arguments, kind), &bytes)?;
-        }
-        Ok(answer)
-    }
-}
-
-/// One row a picture.
-fn table(answers: &[Answer]) -> String {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(["picture", "scores", "explained", "map", "highest at"]);
-    for answer in answers {
-        let report = &answer.report;
-        let mut scores: Vec<_> = report.scores.iter().collect();
-        scores.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-        let scores: Vec<String> = scores
-            .iter()
-            .take(5)
-            .map(|score| format!("{} {:.3}", score.label, score.probability))
-            .collect();
-        let contrast = report
-            .explained
-            .contrast
-            .as_ref()
-            .map(|label| format!(" rather than {label}"));
-        let explained = format!(
-            "{}{}\n{} of the {}, {}",
-            report.explained.label,
-            contrast.unwrap_or_default(),
-            report.method,
-            report.explained.target,
-            report.layer
-        );
-        let map = format!(
-            "{} x {}\n{:.4} to {:.4}",
-            report.map.width, report.map.height, report.map.min, report.map.max
-        );
-        let (width, height) = (report.picture.width, report.picture.height);
-        let peak = match (&answer.map.empty, answer.peak) {
-            (Some(why), _) => why.clone(),
-            (None, Some(peak)) => format!(
-                "{:.0}, {:.0}\n{}",
-                peak.x,
-                peak.y,
-                peak.words(width, height)
-            ),
-            (None, None) => String::new(),
-        };
-        table.add_row([
-            report.picture.name.clone(),
-            scores.join("\n"),
-            explained,
-            map,
-            peak,
-        ]);
-    }
-    table.to_string()
-}
-
 /// `--help` names the methods; this keeps it honest.
 #[cfg(test)]
 mod tests {
@@ -306,12 +180,5 @@ mod tests {
             "{help}"
         );
         assert!(help.contains(&squeezed("Not for diagnostic use")));
-    }
-
-    #[test]
-    fn the_same_stem_twice_gets_a_number() {
-        let pictures = ["a/x.png", "b/x.jpg", "x-2.png", "x.png"].map(PathBuf::from);
-        let stems: Vec<String> = jobs(&pictures).into_iter().map(|job| job.stem).collect();
-        assert_eq!(stems, ["x", "x-2", "x-2-2", "x-3"]);
     }
 }

@@ -25,6 +25,11 @@ impl Failure {
         }
     }
 
+    /// Why, without the file's name.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// A wrong argument.
     pub fn usage(reason: impl fmt::Display) -> Failure {
         Failure {

@@ -1,6 +1,7 @@
 //! The terminal: files in, files and tables out. Thin; what it calls is in the other modules.
 
 mod args;
+mod batch;
 mod claims;
 mod explain;
 mod failure;

@@ -1,0 +1,171 @@
+//! One picture of a call: explained, written, and not done twice.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::SigningKey;
+
+use super::super::args::{self, File};
+use super::super::failure::Failure;
+use super::super::{files, keys};
+use super::pictures::Job;
+use crate::explain::{Explainer, method};
+use crate::image::Limits;
+use crate::lungs::Lungs;
+use crate::model::sha256_hex;
+use crate::report::Report;
+use crate::study::{Request, Study};
+
+/// What every picture of a call is explained with.
+pub struct Work<'a> {
+    pub explainer: &'a Explainer,
+    pub lungs: Option<&'a Lungs>,
+    pub request: Request,
+    /// The pictures of the call by where they really are.
+    pub inputs: HashMap<PathBuf, PathBuf>,
+    pub key: Option<SigningKey>,
+    pub arguments: &'a args::Explain,
+}
+
+impl Work<'_> {
+    /// Where a result goes.
+    fn result(&self, job: &Job, file: File) -> PathBuf {
+        self.arguments
+            .out
+            .join(format!("{}.{}", job.stem, file.ending()))
+    }
+
+    /// The files to write; the report is the last, so that where it is the others are.
+    fn files(&self) -> impl Iterator<Item = File> {
+        File::ALL
+            .into_iter()
+            .filter(|file| self.arguments.files.contains(file))
+    }
+
+    /// Refuses to replace a picture of the same call by a result.
+    fn spare(&self, job: &Job) -> Result<(), Failure> {
+        let existing = self
+            .files()
+            .filter_map(|file| self.result(job, file).canonicalize().ok());
+        match existing.filter_map(|file| self.inputs.get(&file)).next() {
+            None => Ok(()),
+            Some(picture) => {
+                let reason = format!(
+                    "its result would replace {}, a picture of this call; name another folder with --out",
+                    picture.display()
+                );
+                Err(Failure::of(&job.picture, reason))
+            }
+        }
+    }
+
+    /// Explains a picture and writes its files, unless they are there.
+    pub fn run(&self, job: &Job) -> Result<Box<Report>, Failure> {
+        self.spare(job)?;
+        let bytes = files::read(&job.picture)?;
+        if let Some(report) = self.done_before(job, &bytes) {
+            return Ok(report);
+        }
+        let name = job
+            .picture
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let failed = |error: &dyn std::fmt::Display| Failure::of(&job.picture, error);
+        let study = Study::open(
+            self.explainer,
+            self.lungs,
+            &name,
+            &bytes,
+            &Limits::default(),
+        )
+        .map_err(|error| failed(&error))?;
+        let mut answer = study
+            .ask(self.explainer, &self.request)
+            .map_err(|error| failed(&error))?;
+        if let Some(key) = &self.key {
+            // Through text: a number is signed as it is written, with the digits that an f32 needs.
+            let text = serde_json::to_string(&answer.report).map_err(|error| failed(&error))?;
+            let json = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+            answer.report.signature = Some(keys::sign(key, &json).map_err(|error| failed(&error))?);
+        }
+        let (colormap, opacity) = (self.arguments.colormap, self.arguments.opacity);
+        for file in self.files() {
+            let bytes = match file {
+                File::Overlay => answer
+                    .overlay_png(&study, colormap, opacity)
+                    .map_err(|error| failed(&error))?,
+                File::Figure => answer
+                    .figure_png(&study, colormap, opacity)
+                    .map_err(|error| failed(&error))?,
+                File::Map => answer.map_npy().map_err(|error| failed(&error))?,
+                File::Report => {
+                    let mut text = serde_json::to_vec_pretty(&answer.report)
+                        .map_err(|error| failed(&error))?;
+                    text.push(b'\n');
+                    text
+                }
+            };
+            files::write(&self.result(job, file), &bytes)?;
+        }
+        Ok(Box::new(answer.report))
+    }
+
+    /// The report of an earlier call that asked the same of the same picture and wrote all its files.
+    fn done_before(&self, job: &Job, bytes: &[u8]) -> Option<Box<Report>> {
+        if !self.arguments.resume || !self.files().all(|file| self.result(job, file).is_file()) {
+            return None;
+        }
+        let text = fs::read(self.result(job, File::Report)).ok()?;
+        let report: Box<Report> = serde_json::from_slice(&text).ok()?;
+        let explainer = self.explainer;
+        let manifest = &explainer.model.manifest;
+        let best = || {
+            report
+                .scores
+                .iter()
+                .max_by(|a, b| a.logit.total_cmp(&b.logit))
+                .map(|score| score.index)
+        };
+        let contrast = self
+            .request
+            .contrast
+            .and_then(|index| manifest.labels.get(index))
+            .map(|label| &label.id);
+        let method = self
+            .request
+            .method
+            .as_deref()
+            .and_then(|id| method(id).ok())?;
+        let same = report.picture.sha256 == sha256_hex(bytes)
+            && report.model.sha256 == explainer.model.sha256
+            && report.model.gradient_sha256 == explainer.gradient_sha256
+            && report.preprocessing.rules == manifest.preprocessing
+            && Some(report.explained.index) == self.request.class.or_else(best)
+            && report.explained.contrast.as_ref() == contrast
+            && report.explained.target == self.request.target.unwrap_or_else(|| method.target())
+            && report.method == method.id()
+            && report.layer == explainer.layer
+            && report.signature.is_some() == self.key.is_some();
+        same.then_some(report)
+    }
+}
+
+/// Removes what an interrupted call left of files that it was writing.
+pub fn remove_parts(out: &Path) {
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let begun = name
+            .strip_suffix(".part")
+            .and_then(|name| name.rsplit_once('.'));
+        let own = begun.is_some_and(|(file, process)| {
+            process.bytes().all(|c| c.is_ascii_digit())
+                && File::ALL.iter().any(|kind| file.ends_with(kind.ending()))
+        });
+        if own {
+            // One that stays is only untidy.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
