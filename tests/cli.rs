@@ -2,6 +2,9 @@
 #![cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 #![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,18 +12,10 @@ use std::process::{Command, Output};
 use gradlens::report::Report;
 use ndarray::Array2;
 use ndarray_npy::ReadNpyExt;
+use program::gradlens;
 
 const SAMPLE: &str = "www/public/samples/synthetic-1.jpg";
 const OTHER_SAMPLE: &str = "www/public/samples/synthetic-2.jpg";
-
-fn gradlens(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gradlens"));
-    command
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap()
-}
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

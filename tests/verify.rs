@@ -2,23 +2,16 @@
 #![cfg(all(feature = "cli", not(target_arch = "wasm32")))]
 #![allow(clippy::unwrap_used, reason = "a panic here is a failed test")]
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
+use program::gradlens;
 use serde_json::{Value, json};
 
 const SAMPLE: &str = "www/public/samples/synthetic-1.jpg";
-
-fn gradlens(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gradlens"));
-    let folder = env!("CARGO_MANIFEST_DIR");
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap()
-}
 
 /// A folder with a picture, and the honest report on it.
 struct Case {

@@ -238,11 +238,16 @@ pub fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(file).map_err(|error| Failure::of(file, reason(&error)))
 }
 
-/// Writes a file whole or not at all: beside its place first, then renamed into it.
-pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+/// The name beside a file that it has while it is being written.
+pub fn part_of(file: &Path) -> PathBuf {
     let mut name = file.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.part", std::process::id()));
-    let part = file.with_file_name(name);
+    file.with_file_name(name)
+}
+
+/// Writes a file whole or not at all: beside its place first, then renamed into it.
+pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let part = part_of(file);
     let written = fs::File::create(&part)
         .and_then(|mut out| out.write_all(bytes))
         .and_then(|()| fs::rename(&part, file));

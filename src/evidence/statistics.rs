@@ -65,7 +65,7 @@ pub fn bootstrap(
     for _ in 0..if groups.is_empty() { 0 } else { draws } {
         chosen.clear();
         for _ in groups {
-            let group = (random.next() % groups.len() as u64) as usize;
+            let group = (random.draw() % groups.len() as u64) as usize;
             chosen.extend(groups.get(group).into_iter().flatten());
         }
         let numbers = measure(&chosen);
@@ -78,11 +78,14 @@ pub fn bootstrap(
     columns.iter().map(interval).collect()
 }
 
-/// SplitMix64 (Steele et al. 2014): ten lines instead of a dependency of the page's, and the same draws everywhere.
-struct SplitMix(u64);
+/// Numbers that look random and are the same for the same seed (SplitMix64, Steele et al. 2014): ten lines instead of a dependency of
+/// the page's, and the same draws everywhere.
+#[derive(Debug, Clone)]
+pub struct SplitMix(pub u64);
 
 impl SplitMix {
-    fn next(&mut self) -> u64 {
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -194,6 +194,13 @@ pub struct MapEntry {
 }
 
 impl MapEntry {
+    /// Position of the largest value, row by row.
+    #[must_use]
+    pub fn highest(&self) -> Option<usize> {
+        let values = self.values.iter().enumerate();
+        values.max_by(|a, b| a.1.total_cmp(b.1)).map(|(at, _)| at)
+    }
+
     /// The map as an array `[H, W]`; `None` where the sizes contradict each other.
     #[must_use]
     pub fn array(&self) -> Option<Array2<f32>> {
@@ -231,6 +238,13 @@ pub struct Seen<'a> {
 }
 
 impl Report {
+    /// The class with the highest score.
+    #[must_use]
+    pub fn best(&self) -> Option<&ScoreEntry> {
+        let scores = self.scores.iter();
+        scores.max_by(|a, b| a.logit.total_cmp(&b.logit))
+    }
+
     /// Puts a report together.
     #[must_use]
     pub fn new(

@@ -241,11 +241,7 @@ impl Comparison {
         apart: &dyn Fn(f32, f32) -> f64,
         tolerances: &Tolerances,
     ) {
-        let highest = |map: &MapEntry| {
-            let values = map.values.iter().enumerate();
-            values.max_by(|a, b| a.1.total_cmp(b.1)).map(|(at, _)| at)
-        };
-        let (Some(claimed), Some(found)) = (highest(claim), highest(again)) else {
+        let (Some(claimed), Some(found)) = (claim.highest(), again.highest()) else {
             return;
         };
         let rivals = [claimed, found].map(|at| again.values.get(at).copied().unwrap_or(f32::NAN));

@@ -1,5 +1,6 @@
 //! Building small graphs out of random numbers.
 
+use gradlens::evidence::statistics::SplitMix;
 use gradlens::model::onnx::parts::{self, int, ints};
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
@@ -7,20 +8,12 @@ use tract_onnx::pb::{
     tensor_shape_proto::Dimension, tensor_shape_proto::dimension::Value, type_proto,
 };
 
-/// Numbers that look random and are the same for the same seed (Steele et al. 2014, SplitMix64).
-pub struct Numbers(pub u64);
+/// What the random graphs are drawn with.
+pub struct Numbers(pub SplitMix);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        (self.0.draw() % bound as u64) as usize
     }
 
     /// Distinct values from `low` to `high` in random order, none near zero, so that no two are near a tie or a kink.

@@ -14,6 +14,7 @@ mod graph;
 mod values;
 mod windows;
 
+use gradlens::evidence::statistics::SplitMix;
 use gradlens::gradient::{self, differentiate};
 use gradlens::model::{Model, ModelError, onnx};
 use proptest::prelude::*;
@@ -73,7 +74,7 @@ fn check(
     let mut graph = Graph {
         nodes: vec![],
         initializers: vec![],
-        numbers: Numbers(setting.seed),
+        numbers: Numbers(SplitMix(setting.seed)),
         opset: setting.opset,
     };
     let count: usize = shape.iter().product();

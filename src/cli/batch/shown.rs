@@ -42,11 +42,7 @@ impl Shown {
     /// Takes a result.
     pub fn add(&mut self, report: &Report) {
         self.rows += 1;
-        let best = report
-            .scores
-            .iter()
-            .max_by(|a, b| a.logit.total_cmp(&b.logit));
-        if let Some(best) = best {
+        if let Some(best) = report.best() {
             *self.best.entry(best.label.clone()).or_default() += 1;
         }
         if let Some(warning) = report.companion.as_ref().and_then(CompanionEntry::warning) {

@@ -83,9 +83,7 @@ const FLAGS: [&str; 2] = ["map_empty", "gate_passed"];
 impl Table {
     /// Begins a table at `place` for a classifier of these labels.
     pub fn begin(place: &Path, labels: Vec<String>) -> Result<Table, Failure> {
-        let mut name = place.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        let part = place.with_file_name(name);
+        let part = files::part_of(place);
         let text = |name: &&str| Field::new(*name, DataType::Utf8, true);
         let size = |name: &&str| Field::new(*name, DataType::UInt32, true);
         let number = |name: &str| Field::new(name, DataType::Float32, true);
@@ -173,12 +171,7 @@ impl Rows {
             Row::Done(_) => None,
             Row::Failed(problem) => Some(problem.as_str()),
         };
-        let best = report.and_then(|report| {
-            report
-                .scores
-                .iter()
-                .max_by(|a, b| a.logit.total_cmp(&b.logit))
-        });
+        let best = report.and_then(Report::best);
         let texts = [
             Some(file),
             report.map(|report| report.picture.name.as_str()),
@@ -211,13 +204,7 @@ impl Rows {
         }
         let gate = report.and_then(|report| report.companion.as_ref()?.gate.as_ref());
         let peak = report.and_then(|report| {
-            let highest = report
-                .map
-                .values
-                .iter()
-                .enumerate()
-                .max_by(|a, b| a.1.total_cmp(b.1))?
-                .0;
+            let highest = report.map.highest()?;
             Some((
                 highest / report.map.width.max(1),
                 highest % report.map.width.max(1),

@@ -121,13 +121,7 @@ impl Work<'_> {
         let report: Box<Report> = serde_json::from_slice(&text).ok()?;
         let explainer = self.explainer;
         let manifest = &explainer.model.manifest;
-        let best = || {
-            report
-                .scores
-                .iter()
-                .max_by(|a, b| a.logit.total_cmp(&b.logit))
-                .map(|score| score.index)
-        };
+        let best = || report.best().map(|score| score.index);
         let contrast = self
             .request
             .contrast
