@@ -7,9 +7,11 @@
     reason = "a panic here is a failed test"
 )]
 
+mod common;
+
 use std::sync::Arc;
 
-use gradlens::engine::{Engine, EngineError, Kind, Spec, Tract, Value};
+use gradlens::engine::{EngineError, Kind, Spec, Value};
 use gradlens::explain::{Explainer, Target};
 use gradlens::image::{Limits, Picture, decode};
 use gradlens::lungs::Lungs;
@@ -17,6 +19,8 @@ use gradlens::model::Model;
 use gradlens::study::{Request, Study, StudyError};
 use ndarray::{Array4, ArrayD};
 use wasm_bindgen_test::wasm_bindgen_test;
+
+use common::engine;
 
 #[cfg(target_arch = "wasm32")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -32,11 +36,11 @@ fn model() -> Arc<Model> {
 }
 
 fn explainer(layer: Option<&str>) -> Explainer {
-    Explainer::new(Arc::new(Tract), model(), layer).unwrap()
+    Explainer::new(engine(), model(), layer).unwrap()
 }
 
 fn lungs() -> Lungs {
-    Lungs::open(&Tract, LUNGS, LUNGS_MANIFEST).unwrap()
+    Lungs::open(engine().as_ref(), LUNGS, LUNGS_MANIFEST).unwrap()
 }
 
 /// A picture-like input that is the same everywhere.
@@ -48,11 +52,12 @@ fn waves() -> Array4<f32> {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn the_engine_says_what_it_is() {
-    let info = Tract.info();
-    assert_eq!(
-        (info.name.as_str(), info.device.as_str(), info.threads),
-        ("tract", "cpu", 1)
-    );
+    let info = engine().info();
+    let expected = match info.device.as_str() {
+        "cuda" => ("gradlens-cuda", 1),
+        _ => ("tract", 1),
+    };
+    assert_eq!((info.name.as_str(), info.threads), expected);
     if cfg!(target_arch = "wasm32") {
         assert_eq!(info.simd, "wasm-simd128");
     }
@@ -66,7 +71,7 @@ fn values_that_do_not_fit_are_refused() {
         kind: Kind::F32,
         shape: shape.to_vec(),
     };
-    let head = Tract
+    let head = engine()
         .prepare(halves.head.clone(), &[floats(&[1, 3])])
         .unwrap();
     let seed = |shape: &[usize]| Value::F32(ArrayD::zeros(shape));
@@ -85,7 +90,7 @@ fn values_that_do_not_fit_are_refused() {
     let shapes = [vec![], vec![floats(&[1, 3]), floats(&[1, 3])]];
     for specs in shapes {
         assert!(matches!(
-            Tract.prepare(halves.head.clone(), &specs),
+            engine().prepare(halves.head.clone(), &specs),
             Err(EngineError::Prepare(_))
         ));
     }
@@ -103,7 +108,7 @@ fn the_gradient_predicts_how_the_score_moves() {
         kind: Kind::F32,
         shape: vec![1, 3],
     };
-    let session = Tract.prepare(graph, &[input, seed]).unwrap();
+    let session = engine().prepare(graph, &[input, seed]).unwrap();
     let one_hot = ArrayD::from_shape_vec(vec![1, 3], vec![1.0, 0.0, 0.0]).unwrap();
     let run = |picture: &Array4<f32>| {
         let given = [

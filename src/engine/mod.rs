@@ -1,5 +1,7 @@
 //! Running graphs: one trait, so that the same code and the same tests serve every engine.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod deconv;
 mod scatter;
 mod tract;
@@ -16,6 +18,9 @@ pub use tract::Tract;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
+    /// There is no device of the kind asked for, or it cannot be used.
+    #[error("{0}")]
+    Device(String),
     /// The engine does not accept the graph.
     #[error("the engine cannot prepare the model: {0}")]
     Prepare(String),

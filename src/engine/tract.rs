@@ -15,7 +15,7 @@ use crate::guard::guarded;
 use crate::model::{half, onnx::parts};
 
 /// Version of tract, as pinned in `Cargo.toml`.
-const VERSION: &str = "0.23.9";
+pub(super) const VERSION: &str = "0.23.9";
 
 /// Bytes of the largest constant that tract prepares in advance for several readers.
 const LARGEST_SHARED: usize = 4 << 20;
@@ -40,18 +40,12 @@ impl Engine for Tract {
         mut proto: ModelProto,
         inputs: &[Spec],
     ) -> Result<Box<dyn Session>, EngineError> {
-        half::widen_half_initializers(&mut proto);
         if let Some(graph) = &mut proto.graph {
             unshare_large_constants(graph);
         }
-        fix_inputs(&mut proto, inputs)?;
-        let declared = proto.graph.iter().flat_map(|graph| &graph.input);
-        let names = declared.map(|input| input.name.clone()).collect();
+        let names = fix_inputs(&mut proto, inputs)?;
         let plan = guarded(|| {
-            let model = tract_onnx::onnx().model_for_proto_model(&proto)?;
-            // The weights are tract's now: the file's copy goes before the optimiser packs another.
-            drop(proto);
-            let mut model = model.into_typed()?;
+            let mut model = read_typed(proto)?;
             scatter::quicken(&mut model)?;
             deconv::quicken(&mut model)?;
             model.into_optimized()?.into_runnable()
@@ -74,34 +68,53 @@ struct TractSession {
 
 impl Session for TractSession {
     fn run(&self, inputs: &[Value]) -> Result<Vec<Value>, EngineError> {
-        let mut values: TVec<TValue> = tvec!();
-        if inputs.len() > self.inputs.len() {
-            return Err(EngineError::Run(format!(
-                "it was given {} values for {} inputs",
-                inputs.len(),
-                self.inputs.len()
-            )));
-        }
-        for (index, expected) in self.inputs.iter().enumerate() {
-            let given = inputs.get(index);
-            match given {
-                Some(value) if value.spec() == *expected => values.push(into_tract(value)),
-                _ => {
-                    return Err(EngineError::Input {
-                        input: self.names[index].clone(),
-                        given: given.map_or("nothing".into(), |value| value.spec().to_string()),
-                        expected: expected.to_string(),
-                    });
-                }
-            }
-        }
+        check_inputs(inputs, &self.inputs, &self.names)?;
+        let values = inputs.iter().map(into_tract).collect();
         let outputs = guarded(|| self.plan.run(values)).map_err(EngineError::Run)?;
         outputs.iter().map(|value| from_tract(value)).collect()
     }
 }
 
-/// Declares the graph's inputs with fixed types and shapes.
-fn fix_inputs(proto: &mut ModelProto, specs: &[Spec]) -> Result<(), EngineError> {
+/// Whether the values are what a session was prepared for.
+pub(super) fn check_inputs(
+    inputs: &[Value],
+    expected: &[Spec],
+    names: &[String],
+) -> Result<(), EngineError> {
+    if inputs.len() > expected.len() {
+        return Err(EngineError::Run(format!(
+            "it was given {} values for {} inputs",
+            inputs.len(),
+            expected.len()
+        )));
+    }
+    for (index, expected) in expected.iter().enumerate() {
+        let given = inputs.get(index).map(Value::spec);
+        if given.as_ref() != Some(expected) {
+            return Err(EngineError::Input {
+                input: names[index].clone(),
+                given: given.map_or("nothing".into(), |spec| spec.to_string()),
+                expected: expected.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// tract's typed form of a graph with fixed inputs.
+pub(super) fn read_typed(mut proto: ModelProto) -> TractResult<TypedModel> {
+    half::widen_half_initializers(&mut proto);
+    let model = tract_onnx::onnx().model_for_proto_model(&proto)?;
+    // The weights are tract's now: the file's copy goes before the optimiser packs another.
+    drop(proto);
+    model.into_typed()
+}
+
+/// Declares the graph's inputs with fixed types and shapes; their names.
+pub(super) fn fix_inputs(
+    proto: &mut ModelProto,
+    specs: &[Spec],
+) -> Result<Vec<String>, EngineError> {
     if let Some(graph) = &mut proto.graph {
         // Exporters write down shapes with an open batch, which contradict the fixed one.
         graph.value_info.clear();
@@ -134,7 +147,7 @@ fn fix_inputs(proto: &mut ModelProto, specs: &[Spec]) -> Result<(), EngineError>
             value: Some(type_proto::Value::TensorType(tensor)),
         });
     }
-    Ok(())
+    Ok(inputs.iter().map(|input| input.name.clone()).collect())
 }
 
 /// Gives every reader of a large constant its own, as long as the constants do not grow to more than twice their size.
@@ -182,7 +195,7 @@ fn unshare_large_constants(graph: &mut GraphProto) {
     graph.node.splice(0..0, reshapes);
 }
 
-fn into_tract(value: &Value) -> TValue {
+pub(super) fn into_tract(value: &Value) -> TValue {
     match value {
         Value::F32(array) => Tensor::from(array.clone()).into_tvalue(),
         Value::I64(array) => Tensor::from(array.clone()).into_tvalue(),
@@ -190,7 +203,7 @@ fn into_tract(value: &Value) -> TValue {
     }
 }
 
-fn from_tract(tensor: &Tensor) -> Result<Value, EngineError> {
+pub(super) fn from_tract(tensor: &Tensor) -> Result<Value, EngineError> {
     let failed = |error: TractError| EngineError::Run(error.to_string());
     match tensor.datum_type() {
         DatumType::F32 => tensor

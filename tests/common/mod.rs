@@ -6,7 +6,11 @@
     reason = "a panic here is a failed test"
 )]
 
+#[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
+mod kernels;
+
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use include_dir::{Dir, File, include_dir};
 
@@ -20,6 +24,23 @@ pub fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(path)
+}
+
+/// The engine that is tested: tract, or what `GRADLENS_TEST_ENGINE` names. `cuda` is this machine's GPU, `cuda-kernels` runs the kernels' text on
+/// the processor; both need the feature `cuda`.
+pub fn engine() -> Arc<dyn Engine> {
+    static ENGINE: OnceLock<Arc<dyn Engine>> = OnceLock::new();
+    let chosen = || -> Arc<dyn Engine> {
+        match std::env::var("GRADLENS_TEST_ENGINE").as_deref() {
+            Err(_) | Ok("" | "tract") => Arc::new(Tract),
+            #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
+            Ok("cuda-kernels") => Arc::new(kernels::engine()),
+            #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
+            Ok("cuda") => Arc::new(gradlens::engine::cuda::Cuda::open().unwrap()),
+            Ok(other) => panic!("there is no engine '{other}' in this build"),
+        }
+    };
+    ENGINE.get_or_init(chosen).clone()
 }
 
 /// The graphs of `tests/fixtures/ops`, inside the binary: a browser has no files.
@@ -75,7 +96,7 @@ pub fn array(tensor: &TensorProto) -> ArrayD<f32> {
     ArrayD::from_shape_vec(shape, values.collect()).unwrap()
 }
 
-/// Runs a graph in tract; `find` gives each of its inputs by name. Returns its outputs by name.
+/// Runs a graph; `find` gives each of its inputs by name. Returns its outputs by name.
 pub fn run(
     graph: &ModelProto,
     find: impl Fn(&str) -> Value,
@@ -83,7 +104,7 @@ pub fn run(
     let declared = graph.graph.as_ref().unwrap();
     let inputs: Vec<Value> = declared.input.iter().map(|i| find(&i.name)).collect();
     let specs: Vec<_> = inputs.iter().map(Value::spec).collect();
-    let session = Tract
+    let session = engine()
         .prepare(graph.clone(), &specs)
         .map_err(|e| e.to_string())?;
     let values = session.run(&inputs).map_err(|e| e.to_string())?;
