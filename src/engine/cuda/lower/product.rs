@@ -3,7 +3,7 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
-use super::super::program::{Numbers, Port};
+use super::super::program::{BufferId, Numbers, Port};
 use super::walk::{Walk, rows};
 use super::{F32, Lowering, volume};
 
@@ -41,55 +41,50 @@ pub(super) fn lower(to: &mut Lowering<'_>, node: &TypedNode) -> Result<Option<Ve
         product.add(to, operands);
         return Ok(Some(vec![result]));
     }
-    // The axes of a side do not follow one another in memory: the tensors are brought into an order in which they do, and the result back.
-    let mut straight = axes.clone();
-    let mut sides = operands;
-    for tensor in 0..3 {
-        let order: Vec<&Axis> = axes
-            .0
-            .iter()
-            .filter(|axis| axis.steps[tensor].is_some())
-            .collect();
-        let sizes: Vec<usize> = order.iter().map(|axis| axis.size_in[tensor]).collect();
-        let apart: Vec<isize> = order.iter().filter_map(|axis| axis.steps[tensor]).collect();
-        let mut steps = [apart, rows(&sizes)];
-        let lie = steps[1].clone().into_iter();
-        let own = straight
-            .0
-            .iter_mut()
-            .filter(|axis| axis.steps[tensor].is_some());
-        own.zip(lie)
-            .for_each(|(axis, step)| axis.steps[tensor] = Some(step));
-        let other = to.room(F32, &sizes)?.buffer;
-        sides[tensor] = other;
-        if tensor == 2 {
-            steps.swap(0, 1);
-            straight_product(to, &straight, sides)?;
-        }
-        let (from, into) = if tensor == 2 {
-            (other, operands[2])
-        } else {
-            (operands[tensor], other)
-        };
-        let walk = Walk::new(&sizes, steps).ok_or("a product has too many axes")?;
-        let numbers = Numbers::default()
-            .longs([volume(&sizes), 0, 0])
-            .ints([walk.axes])
-            .ints(walk.shape);
-        let numbers = numbers.ints(walk.steps[0]).ints(walk.steps[1]);
-        to.each("copy_4", volume(&sizes), &[from], into, numbers);
-    }
+    in_order(to, &axes, operands)?;
     Ok(Some(vec![result]))
 }
 
-fn straight_product(
-    to: &mut Lowering<'_>,
-    axes: &Axes,
-    sides: [super::BufferId; 3],
-) -> Result<(), String> {
-    let product = Product::new(axes).ok_or("a product cannot be brought into order")?;
-    product.add(to, sides);
-    Ok(())
+/// A product where the axes of a side do not follow one another in memory: the factors are copied into an order in which they do, repeated
+/// along the axes that they lack, and the result is copied back.
+fn in_order(to: &mut Lowering<'_>, axes: &Axes, operands: [BufferId; 3]) -> Result<(), String> {
+    let mut ordered = axes.clone();
+    let mut copies = Vec::new();
+    for tensor in 0..3 {
+        let lacks = [Side::Column, Side::Row, Side::Depth][tensor];
+        let own: Vec<&Axis> = axes.0.iter().filter(|axis| axis.side != lacks).collect();
+        let sizes: Vec<usize> = own.iter().map(|axis| axis.size).collect();
+        let apart: Vec<isize> = own.iter().map(|axis| axis.steps[tensor]).collect();
+        let together = rows(&sizes);
+        let theirs = ordered.0.iter_mut().filter(|axis| axis.side != lacks);
+        theirs
+            .zip(&together)
+            .for_each(|(axis, step)| axis.steps[tensor] = *step);
+        copies.push((to.room(F32, &sizes)?.buffer, sizes, apart, together));
+    }
+    let copy = |to: &mut Lowering<'_>, from, into, sizes: &[usize], steps| {
+        let walk = Walk::new(sizes, steps).ok_or("a product has too many axes")?;
+        let numbers = Numbers::default()
+            .longs([volume(sizes), 0, 0])
+            .ints([walk.axes])
+            .ints(walk.shape);
+        let numbers = numbers.ints(walk.steps[0]).ints(walk.steps[1]);
+        to.each("copy_4", volume(sizes), &[from], into, numbers);
+        Ok::<_, String>(())
+    };
+    for ((copied, sizes, apart, together), own) in copies.iter().zip(operands).take(2) {
+        copy(to, own, *copied, sizes, [apart.clone(), together.clone()])?;
+    }
+    let product = Product::new(&ordered).ok_or("a product cannot be brought into order")?;
+    product.add(to, [copies[0].0, copies[1].0, copies[2].0]);
+    let (copied, sizes, apart, together) = &copies[2];
+    copy(
+        to,
+        *copied,
+        operands[2],
+        sizes,
+        [together.clone(), apart.clone()],
+    )
 }
 
 /// What an axis is for: in both factors and the result, in one factor and the result, or summed over.
@@ -101,13 +96,12 @@ enum Side {
     Depth,
 }
 
-/// An axis and its step in each tensor that has it: first factor, second factor, result.
+/// An axis and its step in first factor, second factor and result: 0 where a tensor lacks it or has one element for all.
 #[derive(Debug, Clone)]
 struct Axis {
     side: Side,
     size: usize,
-    size_in: [usize; 3],
-    steps: [Option<isize>; 3],
+    steps: [isize; 3],
 }
 
 /// All axes, side by side, those of a side in the order in which they lie in the result, or in the first factor where they are summed.
@@ -132,29 +126,18 @@ impl Axes {
                 [_, _, false] => Side::Depth,
                 [false, false, true] => return None,
             };
-            let size_in =
+            let size_in: [usize; 3] =
                 std::array::from_fn(|tensor| places[tensor].map_or(1, |at| shapes[tensor][at]));
-            let size = size_in.into_iter().max()?;
-            // An axis of one element in a tensor is the same for all.
-            let step = |tensor: usize| {
-                places[tensor].map(|at| {
-                    if size_in[tensor] == 1 {
-                        0
-                    } else {
-                        steps[tensor][at]
-                    }
-                })
+            let step = |tensor: usize| match places[tensor] {
+                Some(at) if size_in[tensor] > 1 => steps[tensor][at],
+                _ => 0,
             };
-            axes.push((
+            let own = Axis {
                 side,
-                places,
-                Axis {
-                    side,
-                    size,
-                    size_in,
-                    steps: std::array::from_fn(step),
-                },
-            ));
+                size: size_in.into_iter().max()?,
+                steps: std::array::from_fn(step),
+            };
+            axes.push((side, places, own));
         }
         axes.sort_by_key(|(side, places, _)| (*side, places[2].or(places[0]).or(places[1])));
         Some(Axes(axes.into_iter().map(|(_, _, axis)| axis).collect()))
@@ -182,11 +165,8 @@ impl Product {
         {
             let own: Vec<&Axis> = axes.0.iter().filter(|axis| axis.side == side).collect();
             let sizes: Vec<usize> = own.iter().map(|axis| axis.size).collect();
-            let steps = std::array::from_fn(|tensor| {
-                own.iter()
-                    .map(|axis| axis.steps[tensor].unwrap_or(0))
-                    .collect()
-            });
+            let steps =
+                std::array::from_fn(|tensor| own.iter().map(|axis| axis.steps[tensor]).collect());
             let walk = Walk::<3>::new(&sizes, steps)?;
             if walk.axes > 1 {
                 return None;
@@ -197,7 +177,7 @@ impl Product {
         Some(product)
     }
 
-    fn add(mut self, to: &mut Lowering<'_>, [mut x, mut z, y]: [super::BufferId; 3]) {
+    fn add(mut self, to: &mut Lowering<'_>, [mut x, mut z, y]: [BufferId; 3]) {
         let lies_across =
             |steps: &[[usize; 3]; 4]| steps[1][2] == 1 && self.sizes[1] > 1 && steps[2][2] != 1;
         if lies_across(&self.steps) {
