@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
-use super::args::{self, Device};
+use super::args;
 use super::batch::order::in_order;
 use super::batch::pictures::{self, Job};
 use super::batch::shown::Shown;
 use super::batch::table::{Row, Table};
 use super::batch::work::{Work, remove_parts};
 use super::failure::Failure;
-use super::{Outcome, files, keys, say};
-use crate::engine::Tract;
+use super::{Outcome, device, files, keys, say};
 use crate::explain::{ExplainError, Explainer, method};
 use crate::guard::caught;
 use crate::model::Model;
@@ -22,13 +21,15 @@ use crate::report::Report;
 use crate::study::Request;
 
 pub fn run(arguments: &args::Explain) -> Outcome {
-    if arguments.device == Device::Cuda {
-        return Err(Failure::usage("this build has no CUDA path; use --device cpu").into());
-    }
+    let place = device::place(arguments.device)?;
     let model = files::open_model(&arguments.model)?;
-    let lungs = files::open_companion(&arguments.model, &model)?;
+    let lungs = files::open_companion(&arguments.model, &model, place.engine.as_ref())?;
     let request = request(&model, arguments)?;
-    let explainer = Explainer::new(Arc::new(Tract), Arc::new(model), arguments.layer.as_deref());
+    let explainer = Explainer::new(
+        place.engine.clone(),
+        Arc::new(model),
+        arguments.layer.as_deref(),
+    );
     let explainer = explainer.map_err(|error| Failure::of(&arguments.model, error))?;
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
@@ -65,15 +66,17 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         shown: Shown::default(),
         failures: Vec::new(),
     };
-    in_order(
-        pictures::jobs(pictures),
-        |job| {
-            let done = caught(|| work.run(&job));
-            let done = done.unwrap_or_else(|panic| Err(Failure::of(&job.picture, panic)));
-            (job, done)
-        },
-        |(job, done)| results.take(&job, done),
-    );
+    place.run(|| {
+        in_order(
+            pictures::jobs(pictures),
+            |job| {
+                let done = caught(|| work.run(&job));
+                let done = done.unwrap_or_else(|panic| Err(Failure::of(&job.picture, panic)));
+                (job, done)
+            },
+            |(job, done)| results.take(&job, done),
+        );
+    })?;
     results.end(&explainer.model.manifest.notice)
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use crate::engine::Tract;
+use crate::engine::Engine;
 use crate::lungs::Lungs;
 use crate::model::{Beside, Limits, Manifest, Model, ModelError};
 
@@ -45,7 +45,11 @@ pub fn open_model_as(file: &Path, manifest: &Manifest) -> Result<Model, Failure>
 }
 
 /// Opens the companion that a model's manifest asks for: in the folder beside the model's own, or the shipped one.
-pub fn open_companion(given: &Path, model: &Model) -> Result<Option<Lungs>, Failure> {
+pub fn open_companion(
+    given: &Path,
+    model: &Model,
+    engine: &dyn Engine,
+) -> Result<Option<Lungs>, Failure> {
     let Some(companion) = &model.manifest.companion else {
         return Ok(None);
     };
@@ -68,7 +72,7 @@ pub fn open_companion(given: &Path, model: &Model) -> Result<Option<Lungs>, Fail
     let (model, manifest) = (folder.join("model.onnx"), folder.join("manifest.json"));
     let text =
         fs::read_to_string(&manifest).map_err(|error| Failure::of(&manifest, reason(&error)))?;
-    let lungs = Lungs::open(&Tract, &read_model(&model)?, &text);
+    let lungs = Lungs::open(engine, &read_model(&model)?, &text);
     lungs.map(Some).map_err(|error| Failure::of(&model, error))
 }
 

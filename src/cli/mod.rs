@@ -3,6 +3,7 @@
 mod args;
 mod batch;
 mod claims;
+mod device;
 mod explain;
 mod failure;
 mod files;

@@ -326,7 +326,7 @@ fn open_for(file: &Path, report: &Report) -> Result<Ready, Result<Stop, Failure>
     if model.find_layer(&report.layer).is_err() {
         return Err(Ok(Stop::differs("layer", &report.layer, "no such layer")));
     }
-    let lungs = files::open_companion(file, &model).map_err(Err)?;
+    let lungs = files::open_companion(file, &model, &Tract).map_err(Err)?;
     let explainer = Explainer::new(Arc::new(Tract), Arc::new(model), Some(&report.layer));
     let explainer = explainer.map_err(|error| Err(Failure::of(file, error)))?;
     Ok(Ready {

@@ -1,5 +1,7 @@
 //! Running graphs: one trait, so that the same code and the same tests serve every engine.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod batched;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod deconv;
@@ -12,6 +14,8 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use tract_onnx::pb::ModelProto;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use batched::Batched;
 pub use tract::Tract;
 
 /// Why a graph cannot be run. The message is one line.
@@ -62,6 +66,33 @@ impl Value {
         Spec {
             kind,
             shape: shape.to_vec(),
+        }
+    }
+
+    /// The floats, where it holds floats.
+    #[must_use]
+    pub fn as_f32(&self) -> Option<&ArrayD<f32>> {
+        match self {
+            Value::F32(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The integers, where it holds integers.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<&ArrayD<i64>> {
+        match self {
+            Value::I64(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The mask, where it holds one.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<&ArrayD<bool>> {
+        match self {
+            Value::Bool(array) => Some(array),
+            _ => None,
         }
     }
 

@@ -9,16 +9,22 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gradlens::engine::EngineError;
-use gradlens::engine::cuda::{Cuda, Gpu, Memory, kernels};
+use gradlens::engine::cuda::kernels::Set;
+use gradlens::engine::cuda::{Cuda, Gpu, Memory, Precision};
 use libloading::Library;
 
 /// The engine on kernels that the C compiler made.
-pub fn engine() -> Cuda {
+pub fn engine(precision: Precision) -> Cuda {
+    let libraries = Set::ALL.map(compiled);
+    Cuda::on(Arc::new(Processor(Arc::new(libraries))), precision)
+}
+
+fn compiled(set: Set) -> Library {
     let folder = tempfile::tempdir().unwrap();
     let [text, library] = ["kernels.c", "kernels.so"].map(|name| folder.path().join(name));
-    std::fs::write(&text, kernels::source()).unwrap();
+    std::fs::write(&text, set.source()).unwrap();
     // As on a GPU no product is joined with a sum unless the text says so.
-    let flags = "-std=gnu11 -O2 -march=native -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror -shared -fPIC";
+    let flags = "-std=gnu11 -O2 -march=native -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror -Wno-unused-function -shared -fPIC";
     let compiled = Command::new("cc")
         .args(flags.split(' '))
         .arg(&text)
@@ -33,11 +39,10 @@ pub fn engine() -> Cuda {
         "the kernels do not compile: {problems}"
     );
     // SAFETY: loading it runs nothing: it has no constructors.
-    let library = unsafe { Library::new(&library) }.unwrap();
-    Cuda::on(Arc::new(Processor(Arc::new(library))))
+    unsafe { Library::new(&library) }.unwrap()
 }
 
-struct Processor(Arc<Library>);
+struct Processor(Arc<[Library; 2]>);
 
 impl Gpu for Processor {
     fn name(&self) -> String {
@@ -46,7 +51,7 @@ impl Gpu for Processor {
 
     fn memory(&self, bytes: usize) -> Result<Box<dyn Memory>, EngineError> {
         Ok(Box::new(Session {
-            library: self.0.clone(),
+            libraries: self.0.clone(),
             kernels: HashMap::new(),
             // NaN: whoever reads what nobody wrote is found out.
             words: vec![u64::MAX; bytes.div_ceil(8)],
@@ -55,7 +60,7 @@ impl Gpu for Processor {
 }
 
 struct Session {
-    library: Arc<Library>,
+    libraries: Arc<[Library; 2]>,
     kernels: HashMap<String, unsafe extern "C" fn(*const u64, i64)>,
     words: Vec<u64>,
 }
@@ -92,12 +97,13 @@ impl Memory for Session {
         let function = match self.kernels.get(kernel) {
             Some(function) => *function,
             None => {
-                // SAFETY: every kernel of the text has this type.
-                let found = unsafe {
-                    self.library
-                        .get::<unsafe extern "C" fn(*const u64, i64)>(kernel.as_bytes())
-                };
-                let found = *found.map_err(|error| EngineError::Run(error.to_string()))?;
+                let mut found = self.libraries.iter().map(|library| {
+                    // SAFETY: every kernel of the text has this type.
+                    unsafe { library.get::<unsafe extern "C" fn(*const u64, i64)>(kernel) }
+                });
+                let found = found.find_map(Result::ok).map(|found| *found);
+                let found = found
+                    .ok_or_else(|| EngineError::Run(format!("there is no kernel {kernel}")))?;
                 self.kernels.insert(kernel.into(), found);
                 found
             }

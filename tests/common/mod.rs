@@ -7,13 +7,15 @@
 )]
 
 #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
-mod kernels;
+pub mod kernels;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use include_dir::{Dir, File, include_dir};
 
+#[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
+use gradlens::engine::cuda::{Cuda, Precision};
 use gradlens::engine::{Engine, Tract, Value};
 use gradlens::gradient::{self, split_at_seed};
 use ndarray::ArrayD;
@@ -34,9 +36,9 @@ pub fn engine() -> Arc<dyn Engine> {
         match std::env::var("GRADLENS_TEST_ENGINE").as_deref() {
             Err(_) | Ok("" | "tract") => Arc::new(Tract),
             #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
-            Ok("cuda-kernels") => Arc::new(kernels::engine()),
+            Ok("cuda-kernels") => Arc::new(kernels::engine(Precision::Strict)),
             #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
-            Ok("cuda") => Arc::new(gradlens::engine::cuda::Cuda::open().unwrap()),
+            Ok("cuda") => Arc::new(Cuda::open(Precision::Strict).unwrap()),
             Ok(other) => panic!("there is no engine '{other}' in this build"),
         }
     };
@@ -70,6 +72,13 @@ pub fn classifier(name: &str) -> Option<&'static [u8]> {
     CLASSIFIERS
         .get_file(format!("{name}.onnx"))
         .map(File::contents)
+}
+
+/// The names of the small classifiers.
+pub fn classifier_names() -> impl Iterator<Item = &'static str> {
+    CLASSIFIERS
+        .files()
+        .filter_map(|file| file.path().file_stem()?.to_str())
 }
 
 /// How many small classifiers there are.

@@ -14,22 +14,23 @@ use cudarc::driver::{
 };
 use cudarc::nvrtc::Ptx;
 
+use super::Precision;
 use super::gpu::{Gpu, Memory};
-use super::kernels::PTX;
+use super::kernels::Set;
 use super::program::THREADS;
 use crate::engine::EngineError;
 
 /// One GPU.
 pub(super) struct Device {
     context: Arc<CudaContext>,
-    module: Arc<CudaModule>,
+    modules: Vec<Arc<CudaModule>>,
     /// Kernels that have been looked up.
     kernels: Mutex<HashMap<String, CudaFunction>>,
 }
 
 impl Device {
     /// Opens the GPU with this number and gives it the kernels.
-    pub fn open(number: usize) -> Result<Device, EngineError> {
+    pub fn open(number: usize, precision: Precision) -> Result<Device, EngineError> {
         // SAFETY: it only tries to load the library by its name, which is what loading it later does as well.
         if !unsafe { sys::is_culib_present() } {
             return Err(EngineError::Device(
@@ -40,10 +41,17 @@ impl Device {
             EngineError::Device(format!("the GPU cannot be used: {}", words(error)))
         };
         let context = CudaContext::new(number).map_err(failed)?;
-        let module = context.load_module(Ptx::from_src(PTX)).map_err(failed)?;
+        let sets: &[Set] = match precision {
+            Precision::Strict => &[Set::Plain],
+            Precision::Fast => &Set::ALL,
+        };
+        let modules = sets
+            .iter()
+            .map(|set| context.load_module(Ptx::from_src(set.ptx())));
+        let modules = modules.collect::<Result<_, _>>().map_err(failed)?;
         Ok(Device {
             context,
-            module,
+            modules,
             kernels: Mutex::default(),
         })
     }
@@ -53,10 +61,9 @@ impl Device {
         if let Some(kernel) = kernels.get(name) {
             return Ok(kernel.clone());
         }
-        let kernel = self
-            .module
-            .load_function(name)
-            .map_err(|error| run(name, error))?;
+        let mut found = self.modules.iter().map(|module| module.load_function(name));
+        let missing = || EngineError::Run(format!("{name}: there is no such kernel"));
+        let kernel = found.find_map(Result::ok).ok_or_else(missing)?;
         kernels.insert(name.into(), kernel.clone());
         Ok(kernel)
     }

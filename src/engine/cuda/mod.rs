@@ -26,10 +26,21 @@ use device::Device;
 pub use gpu::{Gpu, Memory};
 use program::{OnHost, Port, Program, Step};
 
+/// How exactly products are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// In f32, every sum in a fixed order: for verdicts. The same bits on every card.
+    #[default]
+    Strict,
+    /// On tensor cores, whose factors have ten bits behind the point (TF32): for a first look at many pictures. Ampere and newer.
+    Fast,
+}
+
 /// Graphs on a GPU.
 #[derive(Clone)]
 pub struct Cuda {
     gpu: Arc<dyn Gpu>,
+    precision: Precision,
 }
 
 impl Cuda {
@@ -37,15 +48,15 @@ impl Cuda {
     ///
     /// # Errors
     /// [`EngineError::Device`]: there is no driver, no GPU, or the driver is too old for the kernels.
-    pub fn open() -> Result<Cuda, EngineError> {
-        let device = guarded(|| Ok(Device::open(0))).map_err(EngineError::Device)??;
-        Ok(Cuda::on(Arc::new(Arc::new(device))))
+    pub fn open(precision: Precision) -> Result<Cuda, EngineError> {
+        let device = guarded(|| Ok(Device::open(0, precision))).map_err(EngineError::Device)??;
+        Ok(Cuda::on(Arc::new(Arc::new(device)), precision))
     }
 
     /// Any [`Gpu`].
     #[must_use]
-    pub fn on(gpu: Arc<dyn Gpu>) -> Cuda {
-        Cuda { gpu }
+    pub fn on(gpu: Arc<dyn Gpu>, precision: Precision) -> Cuda {
+        Cuda { gpu, precision }
     }
 
     /// The operators of a graph that would run on the processor, a name for each.
@@ -53,7 +64,7 @@ impl Cuda {
     /// # Errors
     /// As [`prepare`](Engine::prepare).
     pub fn on_host(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Vec<String>, EngineError> {
-        let (program, _) = lowered(graph, inputs)?;
+        let (program, _) = lowered(graph, inputs, self.precision)?;
         Ok(program.on_host().map(str::to_owned).collect())
     }
 }
@@ -61,7 +72,10 @@ impl Cuda {
 impl Engine for Cuda {
     fn info(&self) -> EngineInfo {
         EngineInfo {
-            name: "gradlens-cuda".into(),
+            name: match self.precision {
+                Precision::Strict => "gradlens-cuda".into(),
+                Precision::Fast => "gradlens-cuda-tf32".into(),
+            },
             version: format!("{} on tract {VERSION}", crate::VERSION),
             device: "cuda".into(),
             threads: 1,
@@ -70,7 +84,7 @@ impl Engine for Cuda {
     }
 
     fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError> {
-        let (program, names) = lowered(graph, inputs)?;
+        let (program, names) = lowered(graph, inputs, self.precision)?;
         let places = place::place(&program);
         let mut memory = self.gpu.memory(places.bytes)?;
         for (buffer, &place) in program.buffers.iter().zip(&places.begins) {
@@ -120,10 +134,14 @@ impl Engine for Cuda {
 }
 
 /// A graph as a program, and the names of its inputs.
-fn lowered(mut graph: ModelProto, inputs: &[Spec]) -> Result<(Program, Vec<String>), EngineError> {
+fn lowered(
+    mut graph: ModelProto,
+    inputs: &[Spec],
+    precision: Precision,
+) -> Result<(Program, Vec<String>), EngineError> {
     let names = fix_inputs(&mut graph, inputs)?;
     let model = guarded(|| read_typed(graph)?.into_decluttered()).map_err(EngineError::Prepare)?;
-    let program = guarded(|| Ok(lower::lower(&model))).and_then(|program| program);
+    let program = guarded(|| Ok(lower::lower(&model, precision))).and_then(|program| program);
     Ok((program.map_err(EngineError::Prepare)?, names))
 }
 

@@ -28,6 +28,38 @@ FILL(1, BYTES, u8)
 FILL(4, INTS, int)
 FILL(8, LONGS, i64)
 
+/* A tensor padded with its own elements: the nearest one, or the one as far on the other side of the edge. */
+struct Pad {
+    u64 base, x, y;
+    i64 count;
+    int axes, reflects, shape[MOST_AXES], sizes[MOST_AXES], before[MOST_AXES];
+};
+
+DEVICE i64 padded_place(const struct Pad *a, i64 i) {
+    i64 place = 0, step = 1;
+    unsigned rest = (unsigned)i;
+    UNROLL
+    for (int axis = MOST_AXES - 1; axis >= 0; axis -= 1) {
+        if (axis < a->axes) {
+            const int last = a->sizes[axis] - 1;
+            int at = (int)(rest % (unsigned)a->shape[axis]) - a->before[axis];
+            rest /= (unsigned)a->shape[axis];
+            if (a->reflects) at = at < 0 ? -at : at > last ? 2 * last - at : at;
+            at = at < 0 ? 0 : at > last ? last : at;
+            place += at * step;
+            step *= a->sizes[axis];
+        }
+    }
+    return place;
+}
+
+#define PAD(size, OF) \
+    EACH(pad_##size, struct Pad) { OF(y)[i] = OF(x)[padded_place(a, i)]; }
+
+PAD(1, BYTES)
+PAD(4, INTS)
+PAD(8, LONGS)
+
 /* x is [outer, axis, inner], the indices are flat, y is [outer, indices, inner]. A negative index counts from the end; one outside takes the
    nearest, since a kernel cannot say that it is wrong. */
 struct Gather {

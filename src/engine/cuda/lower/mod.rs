@@ -1,6 +1,7 @@
 //! From tract's graph to a [`Program`]: one file a family of operators. An operator that no family takes is left to the processor.
 
 mod elementwise;
+mod frame;
 mod host;
 mod moves;
 mod product;
@@ -15,15 +16,17 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::identity::Identity;
 use tract_onnx::tract_core::ops::source::TypedSource;
 
+use super::Precision;
 use super::program::{BufferId, Launch, Numbers, Port, Program, Step, THREADS};
 
 /// Turns a decluttered graph of fixed shapes into launches.
 ///
 /// # Errors
 /// A line: a shape is open, or an operator hands on something that has no bytes.
-pub(super) fn lower(model: &TypedModel) -> Result<Program, String> {
+pub(super) fn lower(model: &TypedModel, precision: Precision) -> Result<Program, String> {
     let mut lowering = Lowering {
         model,
+        precision,
         program: Program::default(),
         known: HashMap::new(),
     };
@@ -46,6 +49,7 @@ pub(super) fn lower(model: &TypedModel) -> Result<Program, String> {
 /// What every family works with.
 struct Lowering<'m> {
     model: &'m TypedModel,
+    precision: Precision,
     program: Program,
     known: HashMap<OutletId, Port>,
 }

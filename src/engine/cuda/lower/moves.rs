@@ -8,7 +8,7 @@ use tract_onnx::tract_core::ops::array::{
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::nn::NearestUpsample;
 
-use super::super::program::{BufferId, Numbers, Port};
+use super::super::program::{BufferId, MOST_AXES, Numbers, Port};
 use super::walk::{Walk, repeated, rows};
 use super::{I64, Lowering, volume};
 
@@ -17,6 +17,7 @@ type Sized = fn(usize) -> Option<&'static str>;
 
 const COPY: Sized = |size| by_size(size, ["copy_1", "copy_4", "copy_8"]);
 const FILL: Sized = |size| by_size(size, ["fill_1", "fill_4", "fill_8"]);
+const PAD: Sized = |size| by_size(size, ["pad_1", "pad_4", "pad_8"]);
 const GATHER: Sized = |size| by_size(size, ["gather_1", "gather_4", "gather_8"]);
 
 fn by_size(size: usize, kernels: [&'static str; 3]) -> Option<&'static str> {
@@ -217,8 +218,10 @@ fn pad(
     from: &[usize],
     out: &[usize],
 ) -> Result<Option<Vec<Port>>, String> {
-    let PadMode::Constant(value) = &op.mode else {
-        return Ok(None);
+    let value = match &op.mode {
+        PadMode::Constant(value) => value,
+        PadMode::Edge => return pad_by_own(to, node, op, from, out, 0),
+        PadMode::Reflect => return pad_by_own(to, node, op, from, out, 1),
     };
     let kind = node.outputs[0].fact.datum_type;
     let Ok(value) = value.cast_to_dt(kind) else {
@@ -239,6 +242,41 @@ fn pad(
     bits[..value.as_bytes().len()].copy_from_slice(value.as_bytes());
     fill(to, &y, usize::from_ne_bytes(bits))?;
     to.each(kernel, volume(from), &[x.buffer], y.buffer, numbers);
+    Ok(Some(vec![y]))
+}
+
+/// Padding with the tensor's own elements: its edge, or, with `reflects` as 1, what lies on the other side of the edge.
+fn pad_by_own(
+    to: &mut Lowering<'_>,
+    node: &TypedNode,
+    op: &Pad,
+    from: &[usize],
+    out: &[usize],
+    reflects: i32,
+) -> Result<Option<Vec<Port>>, String> {
+    let kernel = to.kinds(node).first().and_then(|kind| PAD(kind.size_of()));
+    let (Some(kernel), true) = (
+        kernel,
+        out.len() <= MOST_AXES && volume(out) <= i32::MAX as usize,
+    ) else {
+        return Ok(None);
+    };
+    let x = to.value(node.inputs[0])?;
+    let y = to.room_for(node, 0)?;
+    let axes = |values: &mut dyn Iterator<Item = usize>| {
+        let mut all = [1; MOST_AXES];
+        all.iter_mut()
+            .zip(values)
+            .for_each(|(slot, value)| *slot = value as i32);
+        all
+    };
+    let numbers = Numbers::default()
+        .longs([volume(out)])
+        .ints([out.len() as i32, reflects])
+        .ints(axes(&mut out.iter().copied()))
+        .ints(axes(&mut from.iter().copied()))
+        .ints(axes(&mut op.pads.iter().map(|(before, _)| *before)));
+    to.each(kernel, volume(out), &[x.buffer], y.buffer, numbers);
     Ok(Some(vec![y]))
 }
 

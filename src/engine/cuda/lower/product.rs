@@ -3,6 +3,8 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
+use super::super::Precision;
+use super::super::kernels::Tile;
 use super::super::program::{BufferId, Numbers, Port};
 use super::walk::{Walk, rows};
 use super::{F32, Lowering, volume};
@@ -121,10 +123,9 @@ impl Axes {
             let places = places.map(|places| places.first().copied());
             let side = match places.map(|place| place.is_some()) {
                 [true, true, true] => Side::Batch,
-                [true, false, true] => Side::Row,
+                [true, false, true] | [false, false, true] => Side::Row,
                 [false, true, true] => Side::Column,
                 [_, _, false] => Side::Depth,
-                [false, false, true] => return None,
             };
             let size_in: [usize; 3] =
                 std::array::from_fn(|tensor| places[tensor].map_or(1, |at| shapes[tensor][at]));
@@ -196,7 +197,7 @@ impl Product {
             .longs([batches[2], rows[2], columns[2]])
             .ints([down, across, depth, tiles.down, tiles.across].map(|value| value as i32));
         to.launch(
-            dense_kernel(&tiles),
+            tiles.dense(to.precision),
             batch * tiles.down * tiles.across,
             &[x, z],
             &[y],
@@ -208,8 +209,7 @@ impl Product {
 /// How a result is cut into tiles.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tiles {
-    /// Rows of a tile.
-    rows: usize,
+    tile: Tile,
     /// Tiles below one another.
     pub down: usize,
     /// Tiles beside one another.
@@ -219,32 +219,40 @@ pub(super) struct Tiles {
 impl Tiles {
     /// Large tiles where both sides fill them, since they read least; low ones for few rows.
     pub fn of(rows: usize, columns: usize) -> Tiles {
-        let (height, width) = match (rows, columns) {
-            (..=32, _) => (32, 128),
-            (96.., 128..) if rows.next_multiple_of(128) * 4 <= rows * 5 => (128, 128),
-            _ => (64, 64),
+        let tile = match (rows, columns) {
+            (..=32, _) => Tile::Low,
+            (96.., 128..) if rows.next_multiple_of(128) * 4 <= rows * 5 => Tile::Large,
+            _ => Tile::Small,
         };
+        let (height, width) = tile.size();
         Tiles {
-            rows: height,
+            tile,
             down: rows.div_ceil(height),
             across: columns.div_ceil(width),
         }
     }
-}
 
-fn dense_kernel(tiles: &Tiles) -> &'static str {
-    match tiles.rows {
-        128 => "dense_128_128",
-        64 => "dense_64_64",
-        _ => "dense_32_128",
+    /// The kernel that multiplies matrices.
+    fn dense(&self, precision: Precision) -> &'static str {
+        match (precision, self.tile) {
+            (Precision::Strict, Tile::Large) => "dense_128_128",
+            (Precision::Strict, Tile::Small) => "dense_64_64",
+            (Precision::Strict, Tile::Low) => "dense_32_128",
+            (Precision::Fast, Tile::Large) => "dense_128_128_fast",
+            (Precision::Fast, Tile::Small) => "dense_64_64_fast",
+            (Precision::Fast, Tile::Low) => "dense_32_128_fast",
+        }
     }
-}
 
-/// The kernel that multiplies weights with windows.
-pub(super) fn windows_kernel(tiles: &Tiles) -> &'static str {
-    match tiles.rows {
-        128 => "windows_128_128",
-        64 => "windows_64_64",
-        _ => "windows_32_128",
+    /// The kernel that multiplies weights with windows.
+    pub fn windows(&self, precision: Precision) -> &'static str {
+        match (precision, self.tile) {
+            (Precision::Strict, Tile::Large) => "windows_128_128",
+            (Precision::Strict, Tile::Small) => "windows_64_64",
+            (Precision::Strict, Tile::Low) => "windows_32_128",
+            (Precision::Fast, Tile::Large) => "windows_128_128_fast",
+            (Precision::Fast, Tile::Small) => "windows_64_64_fast",
+            (Precision::Fast, Tile::Low) => "windows_32_128_fast",
+        }
     }
 }

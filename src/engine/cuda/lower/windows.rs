@@ -1,13 +1,11 @@
-//! Convolutions, their transposes and pooling, over maps `[N, C, H, W]` or `[N, C, W]`.
+//! Convolutions, their transposes and pooling, over maps.
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::cnn::{
-    Conv, Deconv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool,
-};
-use tract_onnx::tract_core::ops::nn::DataFormat;
+use tract_onnx::tract_core::ops::cnn::{Conv, Deconv, KernelFormat, MaxPool, PaddingSpec, SumPool};
 
 use super::super::program::{Numbers, Port};
-use super::product::{Tiles, windows_kernel};
+use super::frame::{Direction, Frame};
+use super::product::Tiles;
 use super::{F32, I64, Lowering, volume};
 
 pub(super) fn lower(to: &mut Lowering<'_>, node: &TypedNode) -> Result<Option<Vec<Port>>, String> {
@@ -44,13 +42,7 @@ pub(super) fn lower(to: &mut Lowering<'_>, node: &TypedNode) -> Result<Option<Ve
         };
         // Only ONNX's own rounding up looks past the padding; everywhere else a window is counted whole.
         let padded = match &op.pool_spec.padding {
-            PaddingSpec::ExplicitOnnxPool(before, after, true) => {
-                let side = |axis: usize| input[2 + axis] + before[axis] + after[axis];
-                match before.len() {
-                    1 => [1, side(0)],
-                    _ => [side(0), side(1)],
-                }
-            }
+            PaddingSpec::ExplicitOnnxPool(before, after, true) => frame.padded(before, after),
             _ => [i32::MAX as usize / 2; 2],
         };
         return pool(
@@ -80,99 +72,6 @@ pub(super) fn lower(to: &mut Lowering<'_>, node: &TypedNode) -> Result<Option<Ve
     }
 }
 
-/// Which way a window moves values: from the map into it, or out of it into the map.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Forward,
-    Transposed,
-}
-
-/// Sizes of an operator with windows, a pair being rows and columns.
-struct Frame {
-    pictures: usize,
-    channels: usize,
-    size: [usize; 2],
-    out_channels: usize,
-    out_size: [usize; 2],
-    kernel: [usize; 2],
-    strides: [usize; 2],
-    dilations: [usize; 2],
-    /// Rows and columns before the map that the first window covers.
-    pads: [usize; 2],
-}
-
-impl Frame {
-    fn of(spec: &PoolSpec, input: &[usize], output: &[usize]) -> Option<Frame> {
-        let axes = input.get(2..)?;
-        let padding = spec.computed_padding(axes);
-        let pads = padding
-            .iter()
-            .map(|side| side.pad_before)
-            .collect::<Vec<_>>();
-        Frame::new(spec, input, output, &pads)
-    }
-
-    /// The frame of a transposed convolution: `pads` are what is cut off its result.
-    fn of_transposed(op: &Deconv, input: &[usize], output: &[usize]) -> Option<Frame> {
-        let spec = &op.pool_spec;
-        let sides = spec.padding.compute_for_deconv(
-            input.get(2..)?,
-            &spec.kernel_shape,
-            &spec.dilations(),
-            &spec.strides(),
-            &op.adjustments,
-        );
-        let pads = sides
-            .ok()?
-            .iter()
-            .map(|side| side.pad_before)
-            .collect::<Vec<_>>();
-        Frame::new(spec, input, output, &pads)
-    }
-
-    fn new(spec: &PoolSpec, input: &[usize], output: &[usize], pads: &[usize]) -> Option<Frame> {
-        if spec.data_format != DataFormat::NCHW
-            || volume(input) >= i32::MAX as usize
-            || volume(output) >= i32::MAX as usize
-        {
-            return None;
-        }
-        // A line is a map of one row.
-        let pair = |values: &[usize], of_line: usize| match *values {
-            [columns] => Some([of_line, columns]),
-            [rows, columns] => Some([rows, columns]),
-            _ => None,
-        };
-        Some(Frame {
-            pictures: input[0],
-            channels: input[1],
-            size: pair(&input[2..], 1)?,
-            out_channels: output[1],
-            out_size: pair(&output[2..], 1)?,
-            kernel: pair(&spec.kernel_shape, 1)?,
-            strides: pair(&spec.strides(), 1)?,
-            dilations: pair(&spec.dilations(), 1)?,
-            pads: pair(pads, 0)?,
-        })
-    }
-
-    /// What the kernels of windows begin with.
-    fn numbers(&self, count: usize) -> Numbers {
-        let pairs = [
-            self.size,
-            self.out_size,
-            self.kernel,
-            self.strides,
-            self.pads,
-            self.dilations,
-        ];
-        let numbers = Numbers::default().longs([count]);
-        pairs.into_iter().fold(numbers, |numbers, pair| {
-            numbers.ints(pair.map(|value| value as i32))
-        })
-    }
-}
-
 fn pool(
     to: &mut Lowering<'_>,
     node: &TypedNode,
@@ -180,8 +79,9 @@ fn pool(
     frame: &Frame,
     counting: [i32; 3],
 ) -> Result<Option<Vec<Port>>, String> {
-    let x = to.value(node.inputs[0])?;
-    let outputs = (0..node.outputs.len()).map(|slot| to.room_for(node, slot));
+    let x = frame.channels_first(to, node)?;
+    let kinds = node.outputs.iter().map(|output| output.fact.datum_type);
+    let outputs = kinds.map(|kind| to.room(kind, &frame.result()));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
     let count = volume(&outputs[0].shape);
     let with_indices = outputs.len() > 1;
@@ -199,7 +99,7 @@ fn pool(
         &[outputs[0].buffer, last],
         numbers,
     );
-    Ok(Some(outputs))
+    frame.as_asked(to, node, outputs).map(Some)
 }
 
 fn convolution(
@@ -209,16 +109,14 @@ fn convolution(
     groups: usize,
     direction: Direction,
 ) -> Result<Option<Vec<Port>>, String> {
-    let inputs = to.inputs(node)?;
-    let [x, weights, bias] = &inputs[..] else {
-        return Ok(None);
-    };
-    let bias_step = match volume(&bias.shape) {
-        1 => 0,
-        size if size == frame.out_channels => 1,
+    let bias_step = match to.shape_in(node, 2).map(|shape| volume(&shape)) {
+        Some(1) => 0,
+        Some(size) if size == frame.out_channels => 1,
         _ => return Ok(None),
     };
-    let y = to.room_for(node, 0)?;
+    let x = frame.channels_first(to, node)?;
+    let [weights, bias] = [to.value(node.inputs[1])?, to.value(node.inputs[2])?];
+    let y = to.room(F32, &frame.result())?;
     let reads = [x.buffer, weights.buffer, bias.buffer];
     let transposed = direction == Direction::Transposed;
     if groups == frame.channels && groups == frame.out_channels {
@@ -230,7 +128,7 @@ fn convolution(
         let count = volume(&y.shape);
         let numbers = frame.numbers(count).ints([groups as i32, bias_step]);
         to.each(kernel, count, &reads, y.buffer, numbers);
-        return Ok(Some(vec![y]));
+        return frame.as_asked(to, node, vec![y]).map(Some);
     }
     let (own, own_out) = (frame.channels / groups, frame.out_channels / groups);
     let [area, out_area, window] =
@@ -258,34 +156,11 @@ fn convolution(
         .ints(down.map(|step| step as i32));
     let reads = [weights.buffer, bias.buffer, x.buffer, taps];
     to.launch(
-        windows_kernel(&tiles),
+        tiles.windows(to.precision),
         groups * tiles.down * tiles.across,
         &reads,
         &[y.buffer],
         numbers,
     );
-    Ok(Some(vec![y]))
-}
-
-impl Frame {
-    /// For each channel of a group and each tap: the channel's place, and the row and column that the tap adds to a place of the result.
-    fn taps(&self, channels: usize, direction: Direction) -> Vec<u8> {
-        let area = self.size[0] * self.size[1];
-        let mut taps = Vec::new();
-        for channel in 0..channels {
-            for ky in 0..self.kernel[0] {
-                for kx in 0..self.kernel[1] {
-                    let reach = [ky * self.dilations[0], kx * self.dilations[1]];
-                    let [y, x] = [0, 1].map(|axis| match direction {
-                        Direction::Forward => reach[axis] as i32 - self.pads[axis] as i32,
-                        Direction::Transposed => self.pads[axis] as i32 - reach[axis] as i32,
-                    });
-                    for value in [(channel * area) as i32, y, x] {
-                        taps.extend(value.to_ne_bytes());
-                    }
-                }
-            }
-        }
-        taps
-    }
+    frame.as_asked(to, node, vec![y]).map(Some)
 }
