@@ -22,8 +22,9 @@
 //! ```
 //!
 //! Data flows one way: [`image`] and [`model`] read bytes, [`gradient`] turns a graph into its gradient graph, [`engine`]
-//! runs graphs, [`explain`] makes maps, [`lungs`] finds the lungs, [`render`] draws them, [`report`] writes them down, [`study`] does all of it for one picture. None of
-//! these touches a file, a console or a browser; `cli` and `web` do.
+//! runs graphs, [`explain`] makes maps, [`lungs`] finds the lungs, [`render`] draws them, [`report`] writes them down, [`study`] does
+//! all of it for one picture, [`verdict`] does it again for a report and compares. None of these touches a file, a console or a
+//! browser; `cli` and `web` do.
 //!
 //! Not for diagnostic use.
 
@@ -38,6 +39,7 @@ pub mod model;
 pub mod render;
 pub mod report;
 pub mod study;
+pub mod verdict;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -68,7 +68,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
     };
     place.run(|| {
         in_order(
-            pictures::jobs(pictures),
+            pictures::jobs(pictures).into_iter(),
             |job| {
                 let done = caught(|| work.run(&job));
                 let done = done.unwrap_or_else(|panic| Err(Failure::of(&job.picture, panic)));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use crate::engine::Engine;
 use crate::lungs::Lungs;
-use crate::model::{Beside, Limits, Manifest, Model, ModelError};
+use crate::model::{Beside, Companion, Limits, Manifest, Model, ModelError};
 
 /// Opens a model given as a folder, an `.onnx` file or the name of a shipped model.
 pub fn open_model(given: &Path) -> Result<Model, Failure> {
@@ -53,13 +53,23 @@ pub fn open_companion(
     let Some(companion) = &model.manifest.companion else {
         return Ok(None);
     };
+    let folder = find_companion(given, companion)?;
+    let (model, manifest) = (folder.join("model.onnx"), folder.join("manifest.json"));
+    let text =
+        fs::read_to_string(&manifest).map_err(|error| Failure::of(&manifest, reason(&error)))?;
+    let lungs = Lungs::open(engine, &read_model(&model)?, &text);
+    lungs.map(Some).map_err(|error| Failure::of(&model, error))
+}
+
+/// The folder of the companion of a model.
+pub fn find_companion(given: &Path, companion: &Companion) -> Result<PathBuf, Failure> {
     let file = find_model(given)?;
     let whole = fs::canonicalize(&file).unwrap_or_else(|_| file.clone());
     let beside = whole
         .ancestors()
         .nth(2)
         .map(|models| models.join(&companion.model));
-    let folder = beside
+    beside
         .filter(|folder| folder.join("model.onnx").is_file())
         .or_else(|| shipped(Path::new(&companion.model)))
         .ok_or_else(|| {
@@ -68,12 +78,7 @@ pub fn open_companion(
                 companion.model
             );
             Failure::of(&file, wanted)
-        })?;
-    let (model, manifest) = (folder.join("model.onnx"), folder.join("manifest.json"));
-    let text =
-        fs::read_to_string(&manifest).map_err(|error| Failure::of(&manifest, reason(&error)))?;
-    let lungs = Lungs::open(engine, &read_model(&model)?, &text);
-    lungs.map(Some).map_err(|error| Failure::of(&model, error))
+        })
 }
 
 /// A model's bytes, unless they are more than a model may have.
@@ -232,6 +237,12 @@ fn shelves() -> impl Iterator<Item = PathBuf> {
         .into_iter()
         .chain([PathBuf::from("models")])
         .chain(above.collect::<Vec<_>>())
+}
+
+/// What follows the last dot of a file's name, in lower case.
+pub fn ending(file: &Path) -> String {
+    let ending = file.extension().unwrap_or_default();
+    ending.to_string_lossy().to_ascii_lowercase()
 }
 
 /// Reads a file.

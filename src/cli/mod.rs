@@ -2,7 +2,6 @@
 
 mod args;
 mod batch;
-mod claims;
 mod device;
 mod explain;
 mod failure;
@@ -12,7 +11,6 @@ mod inspect;
 mod key;
 mod keys;
 mod serve;
-mod shelf;
 mod verify;
 
 use std::process::ExitCode;

@@ -233,9 +233,14 @@ impl Model {
 /// sha256 of `bytes` in lower-case hexadecimal, as reports write it.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
         .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
             // Writing into a String cannot fail.
             let _ = write!(text, "{byte:02x}");
             text

@@ -1,12 +1,12 @@
 //! Whether a report holds: what it claims beside the same numbers computed again.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{MapEntry, Report};
 
 /// How far numbers may lie apart before a report differs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Tolerances {
     /// Of probabilities, absolute; of logits, times their size where that is above 1.
     pub score: f64,
@@ -35,7 +35,7 @@ impl Tolerances {
 }
 
 /// One thing that a report says and that is not so.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// Where in the report: `scores[0].logit`, `map.values`.
     pub what: String,
@@ -43,15 +43,31 @@ pub struct Difference {
     pub claimed: String,
     /// What was found.
     pub found: String,
+    /// How many tolerances lie between them; `None` where they must be the same.
+    pub in_tolerances: Option<f64>,
+}
+
+impl Difference {
+    /// Of two things that must be the same.
+    pub fn of_words(what: &str, claimed: &dyn ToString, found: &dyn ToString) -> Difference {
+        Difference {
+            what: what.into(),
+            claimed: claimed.to_string(),
+            found: found.to_string(),
+            in_tolerances: None,
+        }
+    }
 }
 
 /// A report beside the same report made again.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Comparison {
     /// Everything that differs.
     pub differences: Vec<Difference>,
-    /// The largest difference of two scores, as [`Tolerances::score`] counts it.
-    pub scores: f64,
+    /// The largest difference of all numbers, in units of what is tolerated: up to 1 it holds. `None` where nothing was compared.
+    pub in_tolerances: Option<f64>,
+    /// The largest difference of two scores, as [`Tolerances::score`] counts it; `None` where nothing was compared.
+    pub scores: Option<f64>,
     /// The largest difference of two values of the map as a share of its range; `None` where the maps cannot be compared.
     pub map: Option<f64>,
     /// Cosine between the maps; `None` where they cannot be compared or one of them is nothing but zeros.
@@ -201,19 +217,16 @@ impl Comparison {
             // NaN is farther than anything.
             .max_by(|a, b| a.3.total_cmp(&b.3));
         if let Some((at, a, b, most)) = farthest {
-            self.map = Some(most);
-            if !within(most, tolerances.map) {
-                let (row, column) = (at / claimed.ncols(), at % claimed.ncols());
-                self.differs(&format!("map.values, row {row}, column {column}"), &a, &b);
-            }
+            self.map = Some(finite(most));
+            let (row, column) = (at / claimed.ncols(), at % claimed.ncols());
+            let what = format!("map.values, row {row}, column {column}");
+            self.apart(&what, &a, &b, most, tolerances.map);
         }
         for (what, a, b) in [
             ("map.min", claim.min, again.min),
             ("map.max", claim.max, again.max),
         ] {
-            if !within(apart(a, b), tolerances.map) {
-                self.differs(what, &a, &b);
-            }
+            self.apart(what, &a, &b, apart(a, b), tolerances.map);
         }
         let product = |x: &dyn Fn((&f32, &f32)) -> f64| pairs().map(x).sum::<f64>();
         let both = product(&|(a, b)| f64::from(*a) * f64::from(*b));
@@ -222,13 +235,14 @@ impl Comparison {
         if norms > 0.0 {
             let cosine = both / norms.sqrt();
             self.cosine = Some(cosine);
-            if !within(1.0 - cosine, 1.0 - tolerances.cosine) {
-                self.differs(
-                    "map, cosine with the one found",
-                    &format!("{cosine:.6}"),
-                    &"1",
-                );
-            }
+            self.apart(
+                "map, cosine with the one found",
+                &format!("{cosine:.6}"),
+                &"1",
+                // Rounding may take the cosine of like maps a little past 1.
+                if cosine > 1.0 { 0.0 } else { 1.0 - cosine },
+                1.0 - tolerances.cosine,
+            );
         }
         self.peak(claim, again, &apart, tolerances);
     }
@@ -245,34 +259,52 @@ impl Comparison {
             return;
         };
         let rivals = [claimed, found].map(|at| again.values.get(at).copied().unwrap_or(f32::NAN));
-        if claimed != found && !within(apart(rivals[0], rivals[1]), 2.0 * tolerances.map) {
-            let place = |at: usize| {
-                format!(
-                    "row {}, column {}",
-                    at / claim.width.max(1),
-                    at % claim.width.max(1)
-                )
-            };
-            self.differs("map, its highest place", &place(claimed), &place(found));
+        if claimed != found {
+            let width = claim.width.max(1);
+            let place = |at: usize| format!("row {}, column {}", at / width, at % width);
+            self.apart(
+                "map, its highest place",
+                &place(claimed),
+                &place(found),
+                apart(rivals[0], rivals[1]),
+                2.0 * tolerances.map,
+            );
         }
     }
 
     fn number(&mut self, what: &str, claimed: f32, found: f32, tolerance: f64) {
         let apart = (f64::from(claimed) - f64::from(found)).abs() / f64::from(found.abs()).max(1.0);
         let apart = if claimed == found { 0.0 } else { apart };
-        if !within(apart, tolerance) {
-            self.differs(what, &claimed, &found);
-        }
-        self.scores = if apart.is_nan() {
-            f64::INFINITY
-        } else {
-            self.scores.max(apart)
+        self.apart(what, &claimed, &found, apart, tolerance);
+        self.scores = Some(self.scores.unwrap_or(0.0).max(finite(apart)));
+    }
+
+    /// Takes two things that are so far apart.
+    fn apart(
+        &mut self,
+        what: &str,
+        claimed: &dyn ToString,
+        found: &dyn ToString,
+        apart: f64,
+        tolerance: f64,
+    ) {
+        let units = match apart == 0.0 {
+            true => 0.0,
+            false => finite(apart / tolerance),
         };
+        self.in_tolerances = Some(self.in_tolerances.unwrap_or(0.0).max(units));
+        if !within(apart, tolerance) {
+            self.differences.push(Difference {
+                in_tolerances: Some(units),
+                ..Difference::of_words(what, claimed, found)
+            });
+        }
     }
 
     fn same<T: PartialEq + ToString>(&mut self, what: &str, claimed: &T, found: &T) {
         if claimed != found {
-            self.differs(what, claimed, found);
+            self.differences
+                .push(Difference::of_words(what, claimed, found));
         }
     }
 
@@ -296,17 +328,18 @@ impl Comparison {
             _ => self.same(what, claimed, found),
         }
     }
-
-    fn differs(&mut self, what: &str, claimed: &dyn ToString, found: &dyn ToString) {
-        self.differences.push(Difference {
-            what: what.into(),
-            claimed: claimed.to_string(),
-            found: found.to_string(),
-        });
-    }
 }
 
 /// Whether a difference is tolerated; NaN is not.
 fn within(apart: f64, tolerance: f64) -> bool {
     apart <= tolerance
+}
+
+/// The number as JSON can say it: NaN and infinity are as far as a number goes.
+fn finite(apart: f64) -> f64 {
+    if apart.is_nan() {
+        f64::MAX
+    } else {
+        apart.min(f64::MAX)
+    }
 }

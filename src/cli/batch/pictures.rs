@@ -24,12 +24,7 @@ pub struct Job {
 pub fn expand(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut pictures = Vec::new();
     for path in given {
-        let ending = path
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_ascii_lowercase();
-        match ending.as_str() {
+        match files::ending(path).as_str() {
             _ if path.is_dir() => {
                 let before = pictures.len();
                 pictures.extend(
@@ -41,7 +36,7 @@ pub fn expand(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
                     return Err(Failure::of(path, "holds no JPEG or PNG pictures"));
                 }
             }
-            "csv" => pictures.extend(of_csv(path)?),
+            "csv" => pictures.extend(of_csv(path, &COLUMNS)?),
             "jsonl" | "ndjson" => pictures.extend(of_json_lines(path)?),
             _ => pictures.push(path.clone()),
         }
@@ -50,23 +45,19 @@ pub fn expand(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn is_picture(file: &Path) -> bool {
-    let ending = file
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_ascii_lowercase();
     let own = file.to_string_lossy();
     // Results of an earlier call are no pictures.
-    matches!(ending.as_str(), "jpg" | "jpeg" | "png")
+    matches!(files::ending(file).as_str(), "jpg" | "jpeg" | "png")
         && !own.ends_with(".overlay.png")
         && !own.ends_with(".figure.png")
 }
 
-fn of_csv(list: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// The paths in the first of `columns` that a CSV file has, from its own folder.
+pub fn of_csv(list: &Path, columns: &[&str]) -> Result<Vec<PathBuf>, Failure> {
     let failed = |error: csv::Error| Failure::of(list, format!("is no table: {error}"));
     let mut reader = csv::Reader::from_path(list).map_err(failed)?;
     let header = reader.headers().map_err(failed)?.clone();
-    let column = COLUMNS.iter().find_map(|name| {
+    let column = columns.iter().find_map(|name| {
         header
             .iter()
             .position(|column| column.trim().eq_ignore_ascii_case(name))
@@ -74,7 +65,7 @@ fn of_csv(list: &Path) -> Result<Vec<PathBuf>, Failure> {
     let column = column.ok_or_else(|| {
         Failure::of(
             list,
-            format!("has none of the columns {}", COLUMNS.join(", ")),
+            format!("has none of the columns {}", columns.join(", ")),
         )
     })?;
     let mut pictures = Vec::new();

@@ -1,32 +1,22 @@
 //! Results as one Parquet table, a row a picture, for Polars, DuckDB, Spark and the like.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_array::builder::{
     BooleanBuilder, Float32Builder, ListBuilder, StringBuilder, UInt32Builder,
 };
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use arrow_schema::{DataType, Field};
 
 use super::super::failure::Failure;
-use super::super::files;
+use super::parquet::{GROUP, Parquet};
 use crate::report::Report;
 
-/// Rows that are held before they are written.
-const GROUP: usize = 4096;
-
-/// Writes a table beside its place and moves it there when it is whole.
+/// A table that is being written.
 pub struct Table {
-    place: PathBuf,
-    part: PathBuf,
+    file: Parquet,
     labels: Vec<String>,
-    schema: Arc<Schema>,
-    writer: ArrowWriter<File>,
     rows: Rows,
 }
 
@@ -83,7 +73,6 @@ const FLAGS: [&str; 2] = ["map_empty", "gate_passed"];
 impl Table {
     /// Begins a table at `place` for a classifier of these labels.
     pub fn begin(place: &Path, labels: Vec<String>) -> Result<Table, Failure> {
-        let part = files::part_of(place);
         let text = |name: &&str| Field::new(*name, DataType::Utf8, true);
         let size = |name: &&str| Field::new(*name, DataType::UInt32, true);
         let number = |name: &str| Field::new(name, DataType::Float32, true);
@@ -100,21 +89,10 @@ impl Table {
         fields.extend(labels.iter().map(|label| number(&format!("logit_{label}"))));
         let item = Arc::new(Field::new("item", DataType::Float32, true));
         fields.push(Field::new("map", DataType::List(item), true));
-        let schema = Arc::new(Schema::new(fields));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .build();
-        let file =
-            File::create(&part).map_err(|error| Failure::of(place, files::reason(&error)))?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))
-            .map_err(|error| Failure::of(place, error))?;
         let mut table = Table {
-            place: place.to_owned(),
-            part,
+            file: Parquet::begin(place, fields)?,
             rows: Rows::default(),
             labels,
-            schema,
-            writer,
         };
         table.rows = table.fresh();
         Ok(table)
@@ -141,22 +119,13 @@ impl Table {
     fn flush(&mut self) -> Result<(), Failure> {
         let fresh = self.fresh();
         let columns = std::mem::replace(&mut self.rows, fresh).finish();
-        let failed = |error: &dyn std::fmt::Display| {
-            Failure::of(&self.place, format!("cannot be written: {error}"))
-        };
-        let batch =
-            RecordBatch::try_new(self.schema.clone(), columns).map_err(|error| failed(&error))?;
-        self.writer.write(&batch).map_err(|error| failed(&error))
+        self.file.write(columns)
     }
 
     /// Ends the table and moves it to its place.
     pub fn end(mut self) -> Result<(), Failure> {
         self.flush()?;
-        let failed = |error: &dyn std::fmt::Display| {
-            Failure::of(&self.place, format!("cannot be written: {error}"))
-        };
-        self.writer.close().map_err(|error| failed(&error))?;
-        fs::rename(&self.part, &self.place).map_err(|error| failed(&files::reason(&error)))
+        self.file.end()
     }
 }
 

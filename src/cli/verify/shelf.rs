@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use super::failure::Failure;
-use super::files;
+use super::super::failure::Failure;
+use super::super::files;
 use crate::model::{Manifest, sha256_hex};
 use crate::report::{ModelEntry, PictureEntry};
 
@@ -91,11 +91,12 @@ impl Pictures {
     }
 }
 
-/// A model's file, its id and its checksum.
+/// A model's file, its id, its checksum, and those of what lies beside it: manifest and companion.
 struct Book {
     file: PathBuf,
     id: String,
     sha256: String,
+    beside: String,
 }
 
 /// The models at hand.
@@ -119,10 +120,27 @@ impl Models {
         };
         let book = |file: PathBuf| {
             let sha256 = sha256_hex(&files::read_model(&file)?);
-            let manifest = std::fs::read_to_string(file.with_file_name("manifest.json")).ok();
-            let manifest = manifest.and_then(|text| Manifest::parse(&text).ok());
+            let text = std::fs::read_to_string(file.with_file_name("manifest.json"));
+            let text = text.unwrap_or_default();
+            let manifest = Manifest::parse(&text).ok();
+            let companion = manifest
+                .as_ref()
+                .and_then(|manifest| manifest.companion.as_ref());
+            let companion = companion.and_then(|asked| files::find_companion(&file, asked).ok());
+            let mut beside = text;
+            for name in ["model.onnx", "manifest.json"] {
+                let part = companion.as_ref().map(|folder| folder.join(name));
+                let part = part.and_then(|part| files::read_model(&part).ok());
+                beside.extend(part.map(|bytes| sha256_hex(&bytes)));
+            }
             let id = manifest.map_or_else(|| files::model_id(&file), |manifest| manifest.id);
-            Ok(Book { file, id, sha256 })
+            let beside = sha256_hex(beside.as_bytes());
+            Ok(Book {
+                file,
+                id,
+                sha256,
+                beside,
+            })
         };
         files
             .into_par_iter()
@@ -140,6 +158,16 @@ impl Models {
             Some(book) => Found::Other(book.sha256.clone()),
             None => Found::No,
         }
+    }
+
+    /// One checksum over all of them, wherever they lie.
+    pub fn sha256(&self) -> String {
+        let books = self.0.iter();
+        let mut lines: Vec<String> = books
+            .map(|book| format!("{} {}\n", book.sha256, book.beside))
+            .collect();
+        lines.sort();
+        sha256_hex(lines.concat().as_bytes())
     }
 
     /// Their ids, for a message.
