@@ -158,7 +158,7 @@ pub struct Inspect {
 /// and compared. The verdict is `holds`, `differs` (what, where, by how much) or `cannot check` (why). Exit code 1: a report differs.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// Reports: JSON files, files with a report a line, folders of them
+    /// Reports: JSON files, files with a report a line, folders of them, or CSV lists with a column report, file or path
     #[arg(required = true, value_name = "REPORT.json")]
     pub reports: Vec<PathBuf>,
     /// The folder with the pictures, searched with everything below it
@@ -176,6 +176,18 @@ pub struct Verify {
     /// Every report must be signed with this key: its public half in base64, or a PEM file
     #[arg(long, value_name = "KEY or FILE.pem")]
     pub key: Option<String>,
+    /// Write the verdicts, one a line; until the last it is FILE.jsonl.part
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub out: Option<PathBuf>,
+    /// Go on where an earlier run with the same --out stopped
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Write one Parquet table of all verdicts
+    #[arg(long, value_name = "FILE.parquet")]
+    pub table: Option<PathBuf>,
+    /// Write an HTML page of the worst cases: maps claimed and found, what differs
+    #[arg(long, value_name = "FILE.html")]
+    pub page: Option<PathBuf>,
     /// Print one verdict a line instead of a table
     #[arg(long)]
     pub json: bool,

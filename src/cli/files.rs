@@ -260,6 +260,25 @@ pub fn part_of(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
+/// Removes what killed processes left beside a file that they were writing.
+pub fn remove_parts_of(file: Option<&Path>) {
+    let Some((file, name)) = file.and_then(|file| Some((file, file.file_name()?))) else {
+        return;
+    };
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    let beside = fs::read_dir(folder.unwrap_or(Path::new(".")));
+    for entry in beside.into_iter().flatten().flatten() {
+        let found = entry.file_name().to_string_lossy().into_owned();
+        let process = found
+            .strip_prefix(&*name.to_string_lossy())
+            .and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".part"));
+        if process.is_some_and(|id| !id.is_empty() && id.bytes().all(|c| c.is_ascii_digit())) {
+            // One that stays is only untidy.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Writes a file whole or not at all: beside its place first, then renamed into it.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let part = part_of(file);

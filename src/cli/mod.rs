@@ -102,13 +102,19 @@ type Outcome = Result<ExitCode, Vec<Failure>>;
 
 /// A bar on a terminal where there is something to wait for.
 fn progress(length: usize, json: bool, of: &str) -> ProgressBar {
+    let template = format!("{{bar:30}} {{pos}} of {{len}} {of}, {{per_sec}}, {{eta}} left");
+    bar(if length < 2 { 0 } else { length as u64 }, json, &template)
+}
+
+/// A bar in this form, unless there is nothing to wait for or no terminal, or lines are printed to the same one.
+fn bar(length: u64, lines: bool, template: &str) -> ProgressBar {
     use std::io::IsTerminal as _;
-    if length < 2 || json || !std::io::stderr().is_terminal() {
+    let printed = lines && std::io::stdout().is_terminal();
+    if length == 0 || printed || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(length as u64);
-    let template = format!("{{bar:30}} {{pos}} of {{len}} {of}, {{per_sec}}, {{eta}} left");
-    match ProgressStyle::with_template(&template) {
+    let bar = ProgressBar::new(length);
+    match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }

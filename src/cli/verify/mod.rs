@@ -2,26 +2,26 @@
 
 mod claim;
 mod desk;
+mod log;
+mod page;
 mod reports;
+mod results;
 mod shelf;
 mod shown;
+mod table;
 mod worst;
-
-use std::process::ExitCode;
-
-use indicatif::ProgressBar;
 
 use super::args;
 use super::batch::order::in_order;
 use super::failure::Failure;
-use super::{DIFFERS, Outcome, device, keys, say, tell};
+use super::{Outcome, device, files, keys};
 use crate::guard::caught;
 use crate::report::verify::Tolerances;
-use crate::verdict::{Check, Verdict};
 use desk::Desk;
+use log::{Earlier, Log};
 use reports::{Files, Raw};
+use results::{Judged, Results};
 use shelf::{Models, Pictures};
-use shown::Shown;
 
 pub fn run(arguments: &args::Verify) -> Outcome {
     let tolerances = arguments
@@ -29,7 +29,10 @@ pub fn run(arguments: &args::Verify) -> Outcome {
         .map_or_else(Tolerances::default, Tolerances::of);
     let place = device::place(arguments.device)?;
     let key = arguments.key.as_deref().map(keys::public).transpose()?;
-    let (files, failures) = Files::of(&arguments.reports);
+    let (mut reports, failures) = Files::of(&arguments.reports);
+    for written in [&arguments.out, &arguments.table, &arguments.page] {
+        written.iter().try_for_each(|file| reports.spare(file))?;
+    }
     let desk = Desk::new(
         place.engine.clone(),
         Models::at(arguments.model.as_deref())?,
@@ -37,80 +40,71 @@ pub fn run(arguments: &args::Verify) -> Outcome {
         key,
         tolerances,
     );
-    let mut results = Results {
-        json: arguments.json,
-        progress: super::progress(0, arguments.json, "reports"),
-        shown: Shown::default(),
-        failures,
+    // First what tells whether another run is at it, then what would be in its way.
+    let (log, earlier) = match (&arguments.out, arguments.resume) {
+        (None, _) => (None, None),
+        (Some(file), false) => (Some(Log::begin(file)?), None),
+        (Some(file), true) => match Earlier::open(file)? {
+            None => (Some(Log::begin(file)?), None),
+            earlier => (None, earlier),
+        },
+    };
+    if arguments.resume {
+        files::remove_parts_of(arguments.table.as_deref());
+        files::remove_parts_of(arguments.page.as_deref());
+    }
+    let mut results = Results::begin(arguments, reports.weight(), failures)?;
+    results.log = log;
+    let mut reports = reports.reports();
+    let ahead = match earlier {
+        Some(earlier) => go_on(earlier, &desk, &mut reports, &mut results)?,
+        None => None,
     };
     place.run(|| {
         in_order(
-            files.reports(),
+            ahead.into_iter().chain(reports),
             |raw| judge(&desk, raw),
             |judged| results.take(judged),
         );
     })?;
-    results.end(arguments, &tolerances)
+    results.end(arguments, &desk)
 }
 
 /// The verdict on a report; none where it is none and nobody asked.
-fn judge(desk: &Desk, raw: Result<Raw, Failure>) -> Result<Option<Check>, Failure> {
+fn judge(desk: &Desk, raw: Result<Raw, Failure>) -> Judged {
     let raw = raw?;
-    let examined = || raw.claim().map(|claim| desk.examine(&claim, None).check);
-    let examined =
-        caught(examined).map_err(|panic| Failure::usage(format!("{}: {panic}", raw.from)));
-    examined
+    let examined = caught(|| raw.claim().map(|claim| desk.examine(&claim, None).check));
+    let check = examined.map_err(|panic| Failure::usage(format!("{}: {panic}", raw.from)))?;
+    Ok((raw, check))
 }
 
-/// What becomes of verdicts as they come in, in the order of the reports.
-struct Results {
-    json: bool,
-    progress: ProgressBar,
-    shown: Shown,
-    failures: Vec<Failure>,
-}
-
-impl Results {
-    /// Takes the next verdict; `false` where there is no use in going on.
-    fn take(&mut self, judged: Result<Option<Check>, Failure>) -> bool {
-        self.progress.inc(1);
-        match judged {
-            Err(failure) => self.failures.push(failure),
-            Ok(None) => {}
-            Ok(Some(check)) => {
-                if self.json {
-                    match serde_json::to_string(&check) {
-                        Ok(line) => say(&line),
-                        Err(error) => self.failures.push(Failure::usage(error)),
-                    }
+/// Takes over an earlier run's verdicts: those on the same reports in the same order, up to the first that is not. The report that was read
+/// then is handed back.
+fn go_on(
+    mut earlier: Earlier,
+    desk: &Desk,
+    reports: &mut impl Iterator<Item = Result<Raw, Failure>>,
+    results: &mut Results,
+) -> Result<Option<Result<Raw, Failure>>, Failure> {
+    let mut ahead = None;
+    'verdicts: while let Some(check) = earlier.next(desk.terms())? {
+        for raw in reports.by_ref() {
+            match raw {
+                Ok(raw) if raw.from == check.report && raw.sha256 == check.sha256 => {
+                    earlier.keep();
+                    results.add(raw, check)?;
+                    continue 'verdicts;
                 }
-                self.shown.add(check);
+                Ok(raw) if raw.claim().is_none() => {}
+                Err(failure) => results.fail(failure),
+                Ok(raw) => {
+                    ahead = Some(Ok(raw));
+                    break 'verdicts;
+                }
             }
         }
-        true
+        break;
     }
-
-    fn end(self, arguments: &args::Verify, tolerances: &Tolerances) -> Outcome {
-        self.progress.finish_and_clear();
-        let (shown, failures) = (self.shown, self.failures);
-        if shown.is_empty() && failures.is_empty() {
-            let given = arguments
-                .reports
-                .iter()
-                .map(|path| path.display().to_string());
-            let given: Vec<String> = given.collect();
-            return Err(Failure::usage(format!("no report in {}", given.join(", "))).into());
-        }
-        tell(&failures);
-        if !self.json {
-            shown.print(tolerances);
-        }
-        if shown.count(Verdict::Differs) > 0 {
-            Ok(ExitCode::from(DIFFERS))
-        } else if shown.count(Verdict::CannotCheck) > 0 || !failures.is_empty() {
-            Ok(ExitCode::from(super::BAD_INPUT))
-        } else {
-            Ok(ExitCode::SUCCESS)
-        }
-    }
+    results.log = Some(earlier.go_on()?);
+    Ok(ahead)
 }

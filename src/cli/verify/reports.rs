@@ -82,6 +82,27 @@ impl Files {
         (Files(all), failures)
     }
 
+    /// Leaves out a file that will be written. One that was asked for by name must not be.
+    pub fn spare(&mut self, written: &Path) -> Result<(), Failure> {
+        if !written.exists() {
+            return Ok(());
+        }
+        if self
+            .0
+            .iter()
+            .any(|(file, given)| *given && files::same(file, written))
+        {
+            let reason = "is one of the reports and would be replaced; name another file";
+            return Err(Failure::of(written, reason));
+        }
+        // Of a folder's many files, only those of its name are worth a look.
+        let name = written.file_name();
+        self.0.retain(|(file, given)| {
+            *given || file.file_name() != name || !files::same(file, written)
+        });
+        Ok(())
+    }
+
     /// How many bytes they have.
     pub fn weight(&self) -> u64 {
         let sizes = self.0.iter().map(|(file, _)| std::fs::metadata(file));

@@ -16,16 +16,39 @@ const MOST_ROWS: usize = 100;
 /// Differences of one report that are shown.
 const MOST_DIFFERENCES: usize = 6;
 
+/// How many reports came to which verdict.
+#[derive(Debug, Default)]
+pub struct Counts(HashMap<Verdict, usize>);
+
+impl Counts {
+    pub fn of(&self, verdict: Verdict) -> usize {
+        self.0.get(&verdict).copied().unwrap_or_default()
+    }
+
+    pub fn all(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    pub fn words(&self) -> String {
+        format!(
+            "{} hold, {} differ, {} cannot be checked",
+            self.of(Verdict::Holds),
+            self.of(Verdict::Differs),
+            self.of(Verdict::CannotCheck),
+        )
+    }
+}
+
 /// What is shown when all is done.
 pub struct Shown {
-    counts: HashMap<Verdict, usize>,
+    pub counts: Counts,
     worst: Worst<Check>,
 }
 
 impl Default for Shown {
     fn default() -> Shown {
         Shown {
-            counts: HashMap::new(),
+            counts: Counts::default(),
             worst: Worst::most(MOST_ROWS),
         }
     }
@@ -34,21 +57,14 @@ impl Default for Shown {
 impl Shown {
     /// Takes a verdict.
     pub fn add(&mut self, check: Check) {
-        *self.counts.entry(check.verdict).or_default() += 1;
+        *self.counts.0.entry(check.verdict).or_default() += 1;
         self.worst.add(check.rank(), || check);
-    }
-
-    pub fn count(&self, verdict: Verdict) -> usize {
-        self.counts.get(&verdict).copied().unwrap_or_default()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
     }
 
     /// Prints what there is.
     pub fn print(&self, tolerances: &Tolerances) {
-        if self.is_empty() {
+        let all = self.counts.all();
+        if all == 0 {
             return;
         }
         let mut table = Table::new();
@@ -67,17 +83,14 @@ impl Shown {
             table.add_row(row(check));
         }
         say(&table.to_string());
-        let all = self.counts.values().sum::<usize>();
         if all > MOST_ROWS {
             say(&format!(
                 "{all} reports, of which the worst {MOST_ROWS} are above"
             ));
         }
         say(&format!(
-            "{} hold, {} differ, {} cannot be checked (tolerance {} for scores and {} of a map's range)",
-            self.count(Verdict::Holds),
-            self.count(Verdict::Differs),
-            self.count(Verdict::CannotCheck),
+            "{} (tolerance {} for scores and {} of a map's range)",
+            self.counts.words(),
             tolerances.score,
             tolerances.map
         ));
