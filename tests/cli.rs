@@ -259,7 +259,23 @@ fn bad_models_and_questions_are_named_with_the_reason() {
         &["blocks.9", "conv_head"],
     );
     assert_refused(&explain(&["--method", "magic"]), &["magic", "grad-cam"]);
-    assert_refused(&explain(&["--device", "cuda"]), &["CUDA"]);
+    if !has_gpu() {
+        let reason = if cfg!(feature = "cuda") {
+            "NVIDIA"
+        } else {
+            "CUDA"
+        };
+        assert_refused(&explain(&["--device", "cuda"]), &[reason, "--device cpu"]);
+    }
+    assert_refused(&explain(&["--precision", "fast"]), &["--device cuda"]);
+}
+
+/// Whether `--device cuda` works here.
+fn has_gpu() -> bool {
+    #[cfg(feature = "cuda")]
+    return gradlens::engine::cuda::Cuda::open(Default::default()).is_ok();
+    #[cfg(not(feature = "cuda"))]
+    false
 }
 
 /// Copies the model whose tensors lie in a second file, with its data, and says so to the command line.

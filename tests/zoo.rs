@@ -1,7 +1,7 @@
-//! Small classifiers of many families, exported from timm and torchvision: the layer that is recommended, scores, gradients and
-//! Grad-CAM's map against PyTorch in double precision, natively and in browsers.
+//! Small classifiers of many families, exported from timm and torchvision: the layer that is recommended, scores, gradients and the maps of
+//! every method that pytorch-grad-cam has against PyTorch in double precision, natively and in browsers.
 //!
-//! `tests/fixtures/make_zoo.py` makes them; `npm run zoo` checks the architectures in their full width (docs/zoo.md).
+//! `tests/fixtures/make_zoo.py` and `make_methods.py` make them; `npm run zoo` checks the architectures in their full width (docs/zoo.md).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,14 +10,18 @@
 
 mod common;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use gradlens::engine::Value;
-use gradlens::explain::method;
+use gradlens::explain::{METHODS, Method, method};
 use gradlens::gradient::{self, activation_name, differentiate, gradient_name};
 use gradlens::model::{Limits, Model, onnx};
 use ndarray::{Array3, ArrayD, Ix4};
+use prost::Message as _;
 use tract_onnx::pb::ModelProto;
 
-use common::{classifier, classifiers, floats, run_both_ways, take, worst};
+use common::{array, classifier, classifiers, floats, run_both_ways, take, worst};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 #[cfg(target_arch = "wasm32")]
@@ -66,15 +70,15 @@ const FAMILIES: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// Grad-CAM's maps of a batch, `[N, H, W]`.
-fn grad_cam(activations: &ArrayD<f32>, gradients: &ArrayD<f32>) -> ArrayD<f32> {
+/// A method's maps of a batch, `[N, H, W]`.
+fn maps(method: &dyn Method, activations: &ArrayD<f32>, gradients: &ArrayD<f32>) -> ArrayD<f32> {
     let [activations, gradients] =
         [activations, gradients].map(|values| values.view().into_dimensionality::<Ix4>().unwrap());
     let (count, _, height, width) = activations.dim();
     let mut maps = Array3::zeros((count, height, width));
     let pictures = activations.outer_iter().zip(gradients.outer_iter());
     for (mut map, (activations, gradients)) in maps.outer_iter_mut().zip(pictures) {
-        map.assign(&method("grad-cam").unwrap().map(activations, gradients));
+        map.assign(&method.map(activations, gradients));
     }
     maps.into_dyn()
 }
@@ -121,7 +125,8 @@ fn error(name: &str) -> Result<f32, String> {
                 "scores" => floats(&values, gradient::SCORES),
                 "gradient/layer" => floats(&values, &gradient_name(&layer)),
                 "gradient/input" => floats(&values, gradient::GRADIENT_INPUT),
-                _ => grad_cam(
+                _ => maps(
+                    method("grad-cam").unwrap(),
                     &floats(&values, &activation_name(&layer)),
                     &floats(&values, &gradient_name(&layer)),
                 ),
@@ -132,8 +137,36 @@ fn error(name: &str) -> Result<f32, String> {
             }
             largest = largest.max(error);
         }
+        let [activations, gradients] =
+            [activation_name, gradient_name].map(|name| floats(&values, &name(&layer)));
+        for (method, expected) in peers(name) {
+            let error = worst(&maps(method, &activations, &gradients), &expected);
+            if error > TOLERANCE {
+                let method = method.id();
+                return Err(format!("{method} differs by {error:e} of its maximum"));
+            }
+            largest = largest.max(error);
+        }
     }
     Ok(largest)
+}
+
+/// pytorch-grad-cam's maps of a classifier.
+static PEERS: LazyLock<HashMap<String, ArrayD<f32>>> = LazyLock::new(|| {
+    let file = include_bytes!("fixtures/maps.onnx").as_slice();
+    let tensors = ModelProto::decode(file).unwrap().graph.unwrap().initializer;
+    let named = tensors.iter();
+    named
+        .map(|tensor| (tensor.name.clone(), array(tensor)))
+        .collect()
+});
+
+/// Each method that pytorch-grad-cam has too, and its map of a classifier.
+fn peers(classifier: &str) -> impl Iterator<Item = (&'static dyn Method, ArrayD<f32>)> {
+    METHODS.iter().filter_map(move |method| {
+        let map = PEERS.get(&format!("{classifier}/{}", method.id()))?;
+        Some((*method, map.clone()))
+    })
 }
 
 /// Checks every classifier of a family; one that fails does not hide the others.
@@ -178,4 +211,15 @@ fn transformers() {
 fn every_classifier_is_checked() {
     let checked: usize = FAMILIES.iter().map(|(_, names)| names.len()).sum();
     assert_eq!(checked, classifiers());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn every_method_has_a_peer_but_the_articles() {
+    let own: Vec<&str> = METHODS
+        .iter()
+        .map(|method| method.id())
+        .filter(|id| !PEERS.contains_key(&format!("resnet-bottleneck/{id}")))
+        .collect();
+    assert_eq!(own, ["guided-grad-cam-article"]);
+    assert_eq!(PEERS.len(), (METHODS.len() - 1) * classifiers());
 }

@@ -1,5 +1,6 @@
 //! The arguments of every command.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -49,7 +50,8 @@ pub struct Explain {
     /// The layer to explain, as `gradlens inspect` names it [default: the model's]
     #[arg(long, value_name = "NAME")]
     pub layer: Option<String>,
-    /// The method: grad-cam (the paper's) or guided-grad-cam-article (the article's)
+    /// The method: grad-cam (the paper's), guided-grad-cam-article (the article's), grad-cam-plus-plus, hires-cam, grad-cam-elementwise,
+    /// layer-cam, xgrad-cam, eigen-cam or eigen-grad-cam
     #[arg(long, value_name = "NAME", default_value = "grad-cam")]
     pub method: String,
     /// What the gradient is taken of: logit or probability [default: the method's]
@@ -61,9 +63,8 @@ pub struct Explain {
     /// Weight of the heat map in the overlay
     #[arg(long, value_name = "0..1", default_value = "0.5", value_parser = opacity)]
     pub opacity: f32,
-    /// Where to compute
-    #[arg(long, value_enum, default_value = "cpu")]
-    pub device: Device,
+    #[command(flatten)]
+    pub place: Place,
     /// The folder to write to; made where it is missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
@@ -112,6 +113,17 @@ impl File {
     }
 }
 
+/// Where and how exactly to compute.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Place {
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub device: Device,
+    /// How exactly a GPU computes; a processor is always strict
+    #[arg(long, value_enum, default_value = "strict")]
+    pub precision: Precision,
+}
+
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Device {
@@ -119,6 +131,15 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU
     Cuda,
+}
+
+/// How exactly to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// In f32, every sum in a fixed order: for reports and verdicts
+    Strict,
+    /// Products on tensor cores (TF32): for a first look, with a tolerance of its own
+    Fast,
 }
 
 /// Write the gradient graph of a classifier as plain ONNX
@@ -167,10 +188,9 @@ pub struct Verify {
     /// A model, or a folder of models [default: the shipped ones]
     #[arg(long, value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// Where to compute
-    #[arg(long, value_enum, default_value = "cpu")]
-    pub device: Device,
-    /// How far scores (absolute) and map values (as a share of the map's range) may lie apart [default: 0.001]
+    #[command(flatten)]
+    pub place: Place,
+    /// How far scores (absolute) and map values (as a share of the map's range) may lie apart [default: 0.001, with --precision fast 0.02]
     #[arg(long, value_name = "T", value_parser = tolerance)]
     pub tolerance: Option<f64>,
     /// Every report must be signed with this key: its public half in base64, or a PEM file
@@ -206,15 +226,60 @@ pub struct Key {
     pub public: bool,
 }
 
-/// Serve a built page on this machine only
+/// Serve a built page on this machine, or explanations and verdicts to other programs
+///
+/// With --verify it answers POST /v1/explain (a picture) and POST /v1/verify (a report and its picture) in place of the page; no
+/// picture is ever written to disk. Not for diagnostic use.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The built page
     #[arg(value_name = "DIR", default_value = "www/dist")]
     pub dir: PathBuf,
-    /// The port on the loopback address
+    /// The port; 0 for any that is free
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
+    /// Answer programs: explanations and verdicts
+    #[arg(long, conflicts_with = "dir")]
+    pub verify: bool,
+    #[command(flatten)]
+    pub service: Service,
+}
+
+/// What the service of `serve --verify` answers with, and within what limits.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With --verify")]
+pub struct Service {
+    /// The address to listen on; whoever reaches it may ask
+    #[arg(
+        long,
+        value_name = "IP",
+        default_value = "127.0.0.1",
+        requires = "verify"
+    )]
+    pub listen: IpAddr,
+    /// A model, or a folder of models [default: the shipped ones]
+    #[arg(long, value_name = "DIR", requires = "verify")]
+    pub model: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
+    /// How far scores (absolute) and map values (as a share of the map's range) may lie apart [default: 0.001, with --precision fast 0.02]
+    #[arg(long, value_name = "T", value_parser = tolerance, requires = "verify")]
+    pub tolerance: Option<f64>,
+    /// Every report must be signed with this key: its public half in base64, or a PEM file
+    #[arg(long, value_name = "KEY or FILE.pem", requires = "verify")]
+    pub key: Option<String>,
+    /// Sign the reports of /v1/explain with this private key
+    #[arg(long, value_name = "FILE.pem", requires = "verify")]
+    pub sign: Option<PathBuf>,
+    /// The largest request, in MB
+    #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub most_megabytes: u32,
+    /// The longest that a request may take, its upload included
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+    /// Requests that may wait for their turn; more are told to come back
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(0..=4096))]
+    pub waiting: u16,
 }
 
 /// Parses a tolerance.

@@ -1,10 +1,11 @@
-//! Where to compute: the engine behind `--device`.
+//! Where to compute: the engine behind `--device` and `--precision`.
 
 use std::sync::Arc;
 
-use super::args::Device;
+use super::args::{self, Device, Precision};
 use super::failure::Failure;
 use crate::engine::{Engine, Tract};
+use crate::report::verify::Tolerances;
 
 /// Pictures that a GPU takes at once.
 #[cfg(feature = "cuda")]
@@ -17,22 +18,27 @@ pub struct Place {
 }
 
 /// The engine of a device.
-pub fn place(device: Device) -> Result<Place, Failure> {
-    match device {
+pub fn place(asked: args::Place) -> Result<Place, Failure> {
+    match asked.device {
+        Device::Cpu if asked.precision == Precision::Fast => Err(Failure::usage(
+            "--precision fast is for GPUs: give --device cuda too, or leave it out",
+        )),
         Device::Cpu => Ok(Place {
             engine: Arc::new(Tract),
             pictures: rayon::current_num_threads(),
         }),
-        Device::Cuda => cuda(),
+        Device::Cuda => cuda(asked.precision),
     }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda() -> Result<Place, Failure> {
-    use crate::engine::Batched;
-    use crate::engine::cuda::{Cuda, Precision};
-    let cuda = Cuda::open(Precision::Strict)
-        .map_err(|error| Failure::usage(format!("{error}; use --device cpu")))?;
+fn cuda(precision: Precision) -> Result<Place, Failure> {
+    use crate::engine::{Batched, cuda};
+    let cuda = cuda::Cuda::open(match precision {
+        Precision::Strict => cuda::Precision::Strict,
+        Precision::Fast => cuda::Precision::Fast,
+    });
+    let cuda = cuda.map_err(|error| Failure::usage(format!("{error}; use --device cpu")))?;
     Ok(Place {
         engine: Arc::new(Batched::new(Arc::new(cuda), BATCH)),
         // A batch on the card, and a thread a core that decodes, draws and writes.
@@ -41,10 +47,21 @@ fn cuda() -> Result<Place, Failure> {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda() -> Result<Place, Failure> {
+fn cuda(_: Precision) -> Result<Place, Failure> {
     Err(Failure::usage(
         "this build has no CUDA path; build with `--features cuda`, or use --device cpu",
     ))
+}
+
+/// How far a claim may lie from what is computed at a precision, unless the user says.
+///
+/// TF32 keeps ten bits of a factor; maps of the shipped classifiers lay up to 0.009 of their range from f32's (docs/cuda.md).
+pub fn tolerances(precision: Precision, given: Option<f64>) -> Tolerances {
+    match (given, precision) {
+        (Some(given), _) => Tolerances::of(given),
+        (None, Precision::Strict) => Tolerances::default(),
+        (None, Precision::Fast) => Tolerances::of(0.02),
+    }
 }
 
 impl Place {

@@ -13,18 +13,23 @@ use super::batch::shown::Shown;
 use super::batch::table::{Row, Table};
 use super::batch::work::{Work, remove_parts};
 use super::failure::Failure;
-use super::{Outcome, device, files, keys, say};
-use crate::explain::{ExplainError, Explainer, method};
+use super::{Outcome, device, files, keys, question, say};
+use crate::explain::Explainer;
 use crate::guard::caught;
-use crate::model::Model;
 use crate::report::Report;
-use crate::study::Request;
 
 pub fn run(arguments: &args::Explain) -> Outcome {
-    let place = device::place(arguments.device)?;
+    let place = device::place(arguments.place)?;
     let model = files::open_model(&arguments.model)?;
     let lungs = files::open_companion(&arguments.model, &model, place.engine.as_ref())?;
-    let request = request(&model, arguments)?;
+    let request = question::request(
+        &model,
+        arguments.class.as_deref(),
+        arguments.contrast.as_deref(),
+        Some(&arguments.method),
+        arguments.target,
+    );
+    let request = request.map_err(Failure::usage)?;
     let explainer = Explainer::new(
         place.engine.clone(),
         Arc::new(model),
@@ -129,39 +134,6 @@ impl Results {
             false => Err(failures),
         }
     }
-}
-
-/// The question, in the model's indices.
-fn request(model: &Model, arguments: &args::Explain) -> Result<Request, Failure> {
-    let class = |text: &Option<String>| -> Result<Option<usize>, Failure> {
-        let Some(text) = text else { return Ok(None) };
-        let index = model.manifest.class_index(text);
-        index.map(Some).ok_or_else(|| {
-            let labels: Vec<&str> = model
-                .manifest
-                .labels
-                .iter()
-                .take(20)
-                .map(|label| label.id.as_str())
-                .collect();
-            let known = labels.join(", ");
-            Failure::usage(ExplainError::NoClass {
-                asked: format!("'{text}'"),
-                known,
-            })
-        })
-    };
-    let request = Request {
-        class: class(&arguments.class)?,
-        contrast: class(&arguments.contrast)?,
-        method: Some(arguments.method.clone()),
-        target: arguments.target,
-    };
-    method(&arguments.method).map_err(Failure::usage)?;
-    if request.contrast.is_some() && request.class == request.contrast {
-        return Err(Failure::usage(ExplainError::itself()));
-    }
-    Ok(request)
 }
 
 /// `--help` names the methods; this keeps it honest.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::failure::Failure;
 use super::files;
+use crate::report::Report;
 use crate::report::signature::{ALGORITHM, FIELD, Signature, canonical};
 
 /// Makes a key and writes it as PKCS #8 PEM, as `openssl genpkey -algorithm ed25519` does. An existing file is left alone.
@@ -64,13 +65,22 @@ pub fn written(key: &VerifyingKey) -> String {
 }
 
 /// The signature of a report.
-pub fn sign(key: &SigningKey, report: &Value) -> Result<Signature, String> {
+fn sign(key: &SigningKey, report: &Value) -> Result<Signature, String> {
     let signature = key.sign(&canonical(report)?);
     Ok(Signature {
         algorithm: ALGORITHM.into(),
         key: written(&key.verifying_key()),
         value: Base64::encode_string(&signature.to_bytes()),
     })
+}
+
+/// Puts a signature into a report.
+pub fn sign_report(key: &SigningKey, report: &mut Report) -> Result<(), String> {
+    // Through text: a number is signed as it is written, with the digits that an f32 needs.
+    let text = serde_json::to_string(report).map_err(|error| error.to_string())?;
+    let json = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    report.signature = Some(sign(key, &json)?);
+    Ok(())
 }
 
 /// Whether a report bears a valid signature, by `key` where one is asked for; the line says why not. A report without a signature

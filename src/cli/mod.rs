@@ -8,8 +8,10 @@ mod failure;
 mod files;
 mod gradient;
 mod inspect;
+mod kept;
 mod key;
 mod keys;
+mod question;
 mod serve;
 mod verify;
 

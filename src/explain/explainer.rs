@@ -323,6 +323,16 @@ fn emptiness(
     {
         return Some("The map is empty: every activation of this layer is zero.".into());
     }
+    let same = |channel: ndarray::ArrayView2<'_, f32>| {
+        let mut values = channel.iter();
+        let first = values.next();
+        values.all(|value| Some(value) == first)
+    };
+    if observation.activations.outer_iter().all(same) {
+        return Some(
+            "The map is empty: every channel of this layer is the same at every place.".into(),
+        );
+    }
     if max == 0.0 {
         return Some(
             "The map is empty: at every position this layer speaks against the class, and the method shows only what \

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView3};
 
-use super::{Method, Target, channel_means, weighted_sum};
+use super::{Method, Target, channel_means, positive, weighted_sum};
 
 /// Selvaraju et al. 2017, equations 1 and 2: `alpha_k = mean_ij dY/dA_kij`, `L = ReLU(sum_k alpha_k A_k)`, with `Y` the score
 /// before the softmax.
@@ -27,7 +27,7 @@ impl Method for GradCam {
 
     fn map(&self, activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
         let weights = channel_means(gradients);
-        weighted_sum(activations, &weights).mapv_into(|value| value.max(0.0))
+        positive(weighted_sum(activations, &weights))
     }
 }
 

@@ -1,9 +1,13 @@
 //! Explaining a score: from a picture and a question to a heat map.
 
 mod article;
+mod eigen_cam;
+mod elementwise;
 mod explainer;
 mod grad_cam;
+mod grad_cam_plus_plus;
 mod question;
+mod xgrad_cam;
 
 use ndarray::{Array2, ArrayView3};
 
@@ -90,7 +94,17 @@ pub trait Method: Sync {
 }
 
 /// Every method, the default first.
-pub const METHODS: &[&dyn Method] = &[&grad_cam::GradCam, &article::GuidedGradCamArticle];
+pub const METHODS: &[&dyn Method] = &[
+    &grad_cam::GradCam,
+    &article::GuidedGradCamArticle,
+    &grad_cam_plus_plus::GradCamPlusPlus,
+    &elementwise::HiResCam,
+    &elementwise::GradCamElementwise,
+    &elementwise::LayerCam,
+    &xgrad_cam::XGradCam,
+    &eigen_cam::EigenCam,
+    &eigen_cam::EigenGradCam,
+];
 
 /// The method named `id`.
 ///
@@ -139,4 +153,9 @@ fn channel_means(tensor: ArrayView3<'_, f32>) -> Vec<f32> {
         .outer_iter()
         .map(|channel| channel.mean().unwrap_or(0.0))
         .collect()
+}
+
+/// The map where it speaks for the class, 0 elsewhere.
+fn positive(map: Array2<f32>) -> Array2<f32> {
+    map.mapv_into(|value| value.max(0.0))
 }

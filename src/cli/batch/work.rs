@@ -85,10 +85,7 @@ impl Work<'_> {
             .ask(self.explainer, &self.request)
             .map_err(|error| failed(&error))?;
         if let Some(key) = &self.key {
-            // Through text: a number is signed as it is written, with the digits that an f32 needs.
-            let text = serde_json::to_string(&answer.report).map_err(|error| failed(&error))?;
-            let json = serde_json::from_str(&text).map_err(|error| failed(&error))?;
-            answer.report.signature = Some(keys::sign(key, &json).map_err(|error| failed(&error))?);
+            keys::sign_report(key, &mut answer.report).map_err(|error| failed(&error))?;
         }
         let (colormap, opacity) = (self.arguments.colormap, self.arguments.opacity);
         for file in self.files() {

@@ -1,11 +1,12 @@
 //! Where reports are judged: it finds what a report names, opens each model once, and comes to a verdict.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ed25519_dalek::VerifyingKey;
 
 use super::super::failure::Failure;
+use super::super::kept::Kept;
 use super::super::{files, keys};
 use super::claim::Claim;
 use super::shelf::{Found, Models, Pictures};
@@ -26,8 +27,7 @@ pub struct Desk {
     /// Who must have signed.
     key: Option<VerifyingKey>,
     terms: Terms,
-    /// Models that were opened, the one used last at the end.
-    open: Mutex<Vec<(Key, Opened)>>,
+    open: Kept<Key, Opened>,
 }
 
 /// A verdict, and the report as it was made again where it could be.
@@ -73,7 +73,7 @@ impl Desk {
             models,
             key,
             terms,
-            open: Mutex::default(),
+            open: Kept::new(MOST_OPEN),
         }
     }
 
@@ -188,8 +188,6 @@ impl Desk {
     fn ready(&self, file: &Path, report: &Report) -> Opened {
         let cannot =
             |error: &dyn ToString| Stop::Cannot(format!("its model: {}", error.to_string()));
-        // One model is opened at a time: two would need twice the memory, and the second may be the first again.
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let settings = match files::has_manifest(file) {
             true => String::new(),
             false => {
@@ -200,22 +198,13 @@ impl Desk {
             }
         };
         let key = (file.to_owned(), report.layer.clone(), settings);
-        if let Some(at) = open.iter().position(|(known, _)| *known == key) {
-            let last = open.remove(at);
-            let opened = last.1.clone();
-            open.push(last);
-            return opened;
-        }
-        if open.len() == MOST_OPEN {
-            let _ = open.remove(0);
-        }
-        let opened = self.open_for(file, report).map_err(|stop| match stop {
-            Err(failure) => cannot(&failure),
-            Ok(stop) => stop,
-        });
-        let opened = opened.map(Arc::new);
-        open.push((key, opened.clone()));
-        opened
+        self.open.get(key, |_| {
+            let opened = self.open_for(file, report).map_err(|stop| match stop {
+                Err(failure) => cannot(&failure),
+                Ok(stop) => stop,
+            });
+            opened.map(Arc::new)
+        })
     }
 
     /// Opens a report's model at its layer.

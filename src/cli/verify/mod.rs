@@ -1,12 +1,12 @@
 //! `gradlens verify`: reports in, a verdict on each out.
 
-mod claim;
-mod desk;
+pub mod claim;
+pub mod desk;
 mod log;
 mod page;
 mod reports;
 mod results;
-mod shelf;
+pub mod shelf;
 mod shown;
 mod table;
 mod worst;
@@ -16,7 +16,6 @@ use super::batch::order::in_order;
 use super::failure::Failure;
 use super::{Outcome, device, files, keys};
 use crate::guard::caught;
-use crate::report::verify::Tolerances;
 use desk::Desk;
 use log::{Earlier, Log};
 use reports::{Files, Raw};
@@ -24,10 +23,8 @@ use results::{Judged, Results};
 use shelf::{Models, Pictures};
 
 pub fn run(arguments: &args::Verify) -> Outcome {
-    let tolerances = arguments
-        .tolerance
-        .map_or_else(Tolerances::default, Tolerances::of);
-    let place = device::place(arguments.device)?;
+    let place = device::place(arguments.place)?;
+    let tolerances = device::tolerances(arguments.place.precision, arguments.tolerance);
     let key = arguments.key.as_deref().map(keys::public).transpose()?;
     let (mut reports, failures) = Files::of(&arguments.reports);
     for written in [&arguments.out, &arguments.table, &arguments.page] {

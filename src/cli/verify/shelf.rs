@@ -52,6 +52,15 @@ impl Pictures {
         })
     }
 
+    /// No pictures: for whoever is handed each with its report.
+    pub fn none() -> Pictures {
+        Pictures {
+            files: Vec::new(),
+            by_name: HashMap::new(),
+            by_sha256: OnceLock::new(),
+        }
+    }
+
     /// The bytes of the picture that a report speaks of: by its name first, then among all.
     pub fn find(&self, entry: &PictureEntry) -> Found<Vec<u8>> {
         let named = self.by_name.get(OsString::from(&entry.name).as_os_str());
@@ -168,6 +177,12 @@ impl Models {
             .collect();
         lines.sort();
         sha256_hex(lines.concat().as_bytes())
+    }
+
+    /// The file of the model with this id.
+    pub fn named(&self, id: &str) -> Option<&Path> {
+        let book = self.0.iter().find(|book| book.id == id);
+        book.map(|book| book.file.as_path())
     }
 
     /// Their ids, for a message.
