@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { check } from './check.mjs';
+import { nvrtc } from './nvrtc.mjs';
 import {
   ask,
   buildEngine,
@@ -19,6 +20,11 @@ import {
 } from './steps.mjs';
 
 const outcomes = [];
+
+/** How everything native is built: one set of features, so that nothing is compiled twice. */
+const native = ['--release', '--features', 'cuda'];
+/** The tests that any engine has to pass. */
+const engineSuites = ['--test', 'engine', '--test', 'gradient_rules', '--test', 'zoo'];
 
 /** Runs a step that has tests in it; what it counts is added up. */
 async function suite(name, action) {
@@ -113,10 +119,20 @@ async function installTools() {
   }
 }
 
+/** Whether NVIDIA's compiler makes the committed PTX of the kernels. */
+async function kernelsForGpus() {
+  const libraries = await nvrtc();
+  if (libraries === null) {
+    console.log('skipped: it needs Linux, Python 3 with pip, and its package index');
+    return { passed: 0, failed: 0 };
+  }
+  const example = ['run', ...native, '--example', 'ptx', '--', '--check'];
+  return step('cargo', example, { env: { LD_LIBRARY_PATH: libraries } })();
+}
+
 function inBrowser(name, ...driver) {
   const shared = ['--headless', '--release', '--mode', 'no-install'];
-  const suites = ['--test', 'engine', '--test', 'gradient_rules', '--test', 'zoo'];
-  const cargo = ['--', '--no-default-features', '--features', 'web', ...suites];
+  const cargo = ['--', '--no-default-features', '--features', 'web', ...engineSuites];
   return rustTests('wasm-pack', ['test', `--${name}`, ...driver, ...shared, ...cargo], {
     env: { WASM_BINDGEN_TEST_TIMEOUT: '300' },
   });
@@ -141,12 +157,24 @@ try {
 
 await suite('Rust: formatting', step('cargo', ['fmt', '--check']));
 await suite(
+  'Rust: lints without a GPU path',
+  step('cargo', ['clippy', '--release', '--', '-D', 'warnings']),
+);
+await suite(
   'Rust: lints',
-  step('cargo', ['clippy', '--release', '--all-targets', '--', '-D', 'warnings']),
+  step('cargo', ['clippy', ...native, '--all-targets', '--', '-D', 'warnings']),
 );
 // This builds target/release/gradlens too, which the end-to-end tests compare with. A `cargo build` beside it would compile
 // everything twice: the tests' own dependencies change the features of shared ones.
-await suite('Rust: native tests', rustTests('cargo', ['test', '--release', '--no-fail-fast']));
+await suite('Rust: native tests', rustTests('cargo', ['test', ...native, '--no-fail-fast']));
+// The kernels for GPUs, their text compiled for the processor, through the suites of the engine.
+await suite(
+  'CUDA kernels on the processor',
+  rustTests('cargo', ['test', ...native, ...engineSuites], {
+    env: { GRADLENS_TEST_ENGINE: 'cuda-kernels' },
+  }),
+);
+await suite('CUDA kernels for GPUs', kernelsForGpus);
 const chromedriver = ask('which', ['chromedriver']);
 await suite('Engine in Chromium', inBrowser('chrome', '--chromedriver', chromedriver));
 const geckodriver = ask('which', ['geckodriver']);
