@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use gradlens::engine::{Engine, Kind, Spec, Tract, Value};
-use gradlens::explain::method;
+use gradlens::explain::{How, method};
 use gradlens::gradient::{SCORES, SEED, differentiate};
 use gradlens::model::Model;
 use ndarray::{ArrayD, Axis, Ix4};
@@ -147,9 +147,11 @@ fn maps(outputs: &[Value]) {
         let array = value.as_f32().unwrap().view();
         array.into_dimensionality::<Ix4>().unwrap()
     });
-    let method = method("grad-cam").unwrap();
+    let How::Layer(map) = method("grad-cam").unwrap().how() else {
+        panic!("Grad-CAM is of a layer");
+    };
     for (activations, gradients) in activations.outer_iter().zip(gradients.outer_iter()) {
-        std::hint::black_box(method.map(activations, gradients));
+        std::hint::black_box(map(activations, gradients));
     }
 }
 

@@ -36,6 +36,7 @@ mod guard;
 pub mod image;
 pub mod lungs;
 pub mod model;
+pub mod random;
 pub mod render;
 pub mod report;
 pub mod study;

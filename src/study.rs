@@ -3,7 +3,9 @@
 use image::RgbImage;
 use ndarray_npy::WriteNpyExt;
 
-use crate::explain::{self, ExplainError, Explainer, HeatMap, Observation, Question, Target};
+use crate::explain::{
+    self, ExplainError, Explainer, HeatMap, Observation, Question, Target, Unwatched, Watch,
+};
 use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, PreprocessError};
 use crate::lungs::{Fields, Lungs, LungsError};
 use crate::model::STAMP;
@@ -131,6 +133,19 @@ impl Study {
     /// # Errors
     /// [`StudyError::Explain`] for an unknown class, method or target, or a failing engine.
     pub fn ask(&self, explainer: &Explainer, request: &Request) -> Result<Answer, StudyError> {
+        self.ask_watched(explainer, request, &Unwatched)
+    }
+
+    /// As [`ask`](Study::ask), told of each pass of a method that makes many.
+    ///
+    /// # Errors
+    /// As [`ask`](Study::ask); [`ExplainError::Stopped`] where `watch` has had enough.
+    pub fn ask_watched(
+        &self,
+        explainer: &Explainer,
+        request: &Request,
+        watch: &dyn Watch,
+    ) -> Result<Answer, StudyError> {
         let method = match &request.method {
             Some(id) => explain::method(id)?,
             None => explain::METHODS[0],
@@ -140,7 +155,7 @@ impl Study {
             contrast: request.contrast,
             target: request.target.unwrap_or_else(|| method.target()),
         };
-        let map = explainer.explain(&self.observation, &question, method)?;
+        let map = explainer.explain_watched(&self.observation, &question, method, watch)?;
         let region = self.prepared.region;
         let heat = Heat::new(&map.values.view(), region)?;
         let peak = match map.empty {

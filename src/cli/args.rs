@@ -51,7 +51,8 @@ pub struct Explain {
     #[arg(long, value_name = "NAME")]
     pub layer: Option<String>,
     /// The method: grad-cam (the paper's), guided-grad-cam-article (the article's), grad-cam-plus-plus, hires-cam, grad-cam-elementwise,
-    /// layer-cam, xgrad-cam, eigen-cam or eigen-grad-cam
+    /// layer-cam, xgrad-cam, eigen-cam, eigen-grad-cam, score-cam; at the pixels gradient, gradient-x-input, smooth-grad,
+    /// integrated-gradients; without a gradient occlusion, rise (docs/methods.md)
     #[arg(long, value_name = "NAME", default_value = "grad-cam")]
     pub method: String,
     /// What the gradient is taken of: logit or probability [default: the method's]

@@ -13,8 +13,9 @@ use super::batch::shown::Shown;
 use super::batch::table::{Row, Table};
 use super::batch::work::{Work, remove_parts};
 use super::failure::Failure;
+use super::waiting::Waiting;
 use super::{Outcome, device, files, keys, question, say};
-use crate::explain::Explainer;
+use crate::explain::{Explainer, layer_for, method};
 use crate::guard::caught;
 use crate::report::Report;
 
@@ -30,11 +31,10 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         arguments.target,
     );
     let request = request.map_err(Failure::usage)?;
-    let explainer = Explainer::new(
-        place.engine.clone(),
-        Arc::new(model),
-        arguments.layer.as_deref(),
-    );
+    let layer = method(&arguments.method)
+        .and_then(|method| layer_for(method, &model, arguments.layer.as_deref()));
+    let layer = layer.map_err(Failure::usage)?.map(str::to_owned);
+    let explainer = Explainer::new(place.engine.clone(), Arc::new(model), layer.as_deref());
     let explainer = explainer.map_err(|error| Failure::of(&arguments.model, error))?;
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
@@ -48,6 +48,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         lungs: lungs.as_ref(),
         request,
         inputs: places.collect(),
+        watch: Waiting::of(pictures.len(), arguments.json),
         key: arguments.sign.as_deref().map(keys::private).transpose()?,
         arguments,
     };

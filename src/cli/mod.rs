@@ -14,6 +14,7 @@ mod keys;
 mod question;
 mod serve;
 mod verify;
+mod waiting;
 
 use std::process::ExitCode;
 

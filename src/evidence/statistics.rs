@@ -1,5 +1,7 @@
 //! Numbers over many pictures, and how sure they are.
 
+use crate::random::SplitMix;
+
 /// Area under the ROC curve: how often a positive scores above a negative, ties half. `None` without both kinds.
 ///
 /// `pairs` holds a score and whether it is a positive's.
@@ -76,22 +78,6 @@ pub fn bootstrap(
     }
     let interval = |column: &Vec<f64>| Some((percentile(column, 2.5)?, percentile(column, 97.5)?));
     columns.iter().map(interval).collect()
-}
-
-/// Numbers that look random and are the same for the same seed (SplitMix64, Steele et al. 2014): ten lines instead of a dependency of
-/// the page's, and the same draws everywhere.
-#[derive(Debug, Clone)]
-pub struct SplitMix(pub u64);
-
-impl SplitMix {
-    /// The next number.
-    pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 }
 
 #[cfg(test)]

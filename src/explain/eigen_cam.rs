@@ -3,7 +3,7 @@
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use ndarray::{Array2, Array3, ArrayView3};
 
-use super::{Method, Target, positive};
+use super::{How, Method, Target, positive};
 
 /// Muhammad and Yeasin 2020: the activations `[HW, K]`, each channel's mean taken off, projected on their first right singular vector. It does not
 /// depend on the class. A singular vector has no sign; here it is the one with which the projection goes up where the sum of the channels goes up.
@@ -30,8 +30,8 @@ impl Method for EigenCam {
         Target::Logit
     }
 
-    fn map(&self, activations: ArrayView3<'_, f32>, _: ArrayView3<'_, f32>) -> Array2<f32> {
-        positive(first_component(&activations.mapv(f64::from)))
+    fn how(&self) -> How {
+        How::Layer(eigen_cam)
     }
 }
 
@@ -53,11 +53,19 @@ impl Method for EigenGradCam {
         Target::Logit
     }
 
-    fn map(&self, activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-        let mut products = activations.mapv(f64::from);
-        products.zip_mut_with(&gradients, |a, &g| *a *= f64::from(g));
-        positive(first_component(&products))
+    fn how(&self) -> How {
+        How::Layer(eigen_grad_cam)
     }
+}
+
+fn eigen_cam(activations: ArrayView3<'_, f32>, _: ArrayView3<'_, f32>) -> Array2<f32> {
+    positive(first_component(&activations.mapv(f64::from)))
+}
+
+fn eigen_grad_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+    let mut products = activations.mapv(f64::from);
+    products.zip_mut_with(&gradients, |a, &g| *a *= f64::from(g));
+    positive(first_component(&products))
 }
 
 /// What is left of channels that are the same everywhere: the rounding of f32, as a share of them.
@@ -115,16 +123,15 @@ mod tests {
             2 => noise[y * 2 + x],
             _ => pattern[y * 2 + x],
         });
-        let map = EigenCam.map(values.view(), values.view());
+        let map = eigen_cam(values.view(), values.view());
         assert!(map[[1, 1]] > map[[1, 0]] && map[[1, 0]] > 0.0 && map[[0, 0]] == 0.0);
         // More channels than places, and turned around.
         let wide = Array3::from_shape_fn((6, 2, 2), |(k, y, x)| -values[[k % 3, y, x]]);
-        let turned = EigenCam.map(wide.view(), wide.view());
+        let turned = eigen_cam(wide.view(), wide.view());
         assert!(turned[[0, 0]] > turned[[0, 1]] && turned[[1, 1]] == 0.0);
         let flat = Array3::from_elem((3, 2, 2), 1.0);
         assert!(
-            EigenCam
-                .map(flat.view(), flat.view())
+            eigen_cam(flat.view(), flat.view())
                 .iter()
                 .all(|value| *value == 0.0)
         );

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView3};
 
-use super::{Method, Target, positive};
+use super::{How, Method, Target, positive};
 
 /// Draelos and Carin 2020: `L = ReLU(sum_k G_k A_k)`. Where the layer goes into the score through one linear map, `sum_ij L` before the ReLU is the
 /// score without its bias.
@@ -32,9 +32,13 @@ impl Method for HiResCam {
         Target::Logit
     }
 
-    fn map(&self, activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-        positive(summed(activations, gradients, |a, g| a * g))
+    fn how(&self) -> How {
+        How::Layer(hires_cam)
     }
+}
+
+fn hires_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+    positive(summed(activations, gradients, |a, g| a * g))
 }
 
 impl Method for GradCamElementwise {
@@ -54,9 +58,13 @@ impl Method for GradCamElementwise {
         Target::Logit
     }
 
-    fn map(&self, activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-        summed(activations, gradients, |a, g| (a * g).max(0.0))
+    fn how(&self) -> How {
+        How::Layer(elementwise)
     }
+}
+
+fn elementwise(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+    summed(activations, gradients, |a, g| (a * g).max(0.0))
 }
 
 impl Method for LayerCam {
@@ -76,9 +84,13 @@ impl Method for LayerCam {
         Target::Logit
     }
 
-    fn map(&self, activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-        positive(summed(activations, gradients, |a, g| a * g.max(0.0)))
+    fn how(&self) -> How {
+        How::Layer(layer_cam)
     }
+}
+
+fn layer_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+    positive(summed(activations, gradients, |a, g| a * g.max(0.0)))
 }
 
 /// `sum_k value(A_kij, G_kij)`, `[H, W]`.

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use ndarray::{Array3, Array4, ArrayD, Axis, Ix3, Ix4, array};
 use tract_onnx::pb::ModelProto;
 
-use super::{ExplainError, HeatMap, Method, Question};
+use super::{Case, ExplainError, HeatMap, How, Method, Place, Question, Unwatched, Watch};
 use crate::engine::{Engine, EngineInfo, Kind, Session, Spec, Value};
-use crate::gradient::{self, PROBABILITIES, SCORES};
+use crate::gradient::{self, GRADIENT_INPUT, PROBABILITIES, SCORES};
 use crate::image::{Crop, Picture, Prepared, PreprocessError, preprocess, preprocess_region};
 use crate::lungs::{Fields, grown};
 use crate::model::{Input, Model, ModelError, Squash, onnx, sha256_hex};
@@ -38,6 +38,8 @@ pub struct Observation {
     pub logits: Vec<f32>,
     /// One probability a class.
     pub probabilities: Vec<f32>,
+    /// The network's input, `[1, C, H, W]`.
+    pub input: Array4<f32>,
     /// Activations of the layer, `[K, H, W]`.
     pub activations: Array3<f32>,
     frontier: Vec<Value>,
@@ -137,14 +139,14 @@ impl Explainer {
     /// # Errors
     /// [`ExplainError::Engine`] where the engine fails, [`ExplainError::Output`] where the model breaks its word.
     pub fn observe(&self, input: &Array4<f32>) -> Result<Observation, ExplainError> {
-        let input = match self.model.channels_last {
+        let given = match self.model.channels_last {
             false => input.clone(),
             true => {
                 let turned = input.view().permuted_axes([0, 2, 3, 1]);
                 turned.as_standard_layout().into_owned()
             }
         };
-        let values = self.body.run(&[Value::F32(input.into_dyn())])?;
+        let values = self.body.run(&[Value::F32(given.into_dyn())])?;
         let find = |name: &str| {
             let position = self.outputs.iter().position(|output| output == name);
             position.and_then(|position| values.get(position)).cloned()
@@ -168,16 +170,27 @@ impl Explainer {
             ),
             false => (logits, probabilities),
         };
-        let name = gradient::activation_name(&self.layer);
-        let activations = find(&name).and_then(Value::into_f32).unwrap_or_default();
-        let activations = one_map(&name, activations)?;
+        let activations = if self.is_at_pixels() {
+            input.index_axis(Axis(0), 0).to_owned()
+        } else {
+            let name = gradient::activation_name(&self.layer);
+            let activations = find(&name).and_then(Value::into_f32).unwrap_or_default();
+            one_map(&name, activations)?
+        };
         let frontier = self.frontier.iter().filter_map(|name| find(name)).collect();
         Ok(Observation {
             logits,
             probabilities,
+            input: input.clone(),
             activations,
             frontier,
         })
+    }
+
+    /// Whether the layer is the network's input.
+    #[must_use]
+    pub fn is_at_pixels(&self) -> bool {
+        self.layer == self.model.input
     }
 
     /// The gradient of `seed . logits` with respect to the layer, `[K, H, W]`. Runs only the part that depends on the class.
@@ -199,13 +212,37 @@ impl Explainer {
                 self.head.get_or_init(|| prepared)
             }
         };
-        let name = gradient::gradient_name(&self.layer);
+        let name = match self.is_at_pixels() {
+            true => GRADIENT_INPUT.to_owned(),
+            false => gradient::gradient_name(&self.layer),
+        };
         let gradient = head
             .run(&inputs)?
             .into_iter()
             .next()
             .and_then(Value::into_f32);
-        one_map(&name, gradient.unwrap_or_default())
+        let gradient = one_map(&name, gradient.unwrap_or_default())?;
+        Ok(match self.is_at_pixels() && self.model.channels_last {
+            true => gradient.permuted_axes([2, 0, 1]),
+            false => gradient,
+        })
+    }
+
+    /// The gradient of what a question asks for, with respect to the layer, `[K, H, W]`.
+    ///
+    /// # Errors
+    /// As [`explain`](Explainer::explain).
+    pub fn gradient_of(
+        &self,
+        observation: &Observation,
+        question: &Question,
+    ) -> Result<Array3<f32>, ExplainError> {
+        let mut seed = question.seed(&observation.probabilities, self.model.squash)?;
+        if self.model.is_two_sided() {
+            // Both classes are read from one score; what speaks for the first speaks against the second.
+            seed = seed.dot(&array![[-1.0], [1.0]]);
+        }
+        self.gradient(observation, seed)
     }
 
     /// Answers a question about an observed picture with a heat map.
@@ -218,16 +255,51 @@ impl Explainer {
         question: &Question,
         method: &dyn Method,
     ) -> Result<HeatMap, ExplainError> {
-        let mut seed = question.seed(&observation.probabilities, self.model.squash)?;
-        if self.model.is_two_sided() {
-            // Both classes are read from one score; what speaks for the first speaks against the second.
-            seed = seed.dot(&array![[-1.0], [1.0]]);
+        self.explain_watched(observation, question, method, &Unwatched)
+    }
+
+    /// As [`explain`](Explainer::explain), told of each pass of a method that makes many.
+    ///
+    /// # Errors
+    /// As [`explain`](Explainer::explain); [`ExplainError::Stopped`] where `watch` has had enough.
+    pub fn explain_watched(
+        &self,
+        observation: &Observation,
+        question: &Question,
+        method: &dyn Method,
+        watch: &dyn Watch,
+    ) -> Result<HeatMap, ExplainError> {
+        // A senseless question is told before any pass.
+        question.seed(&observation.probabilities, self.model.squash)?;
+        let how = method.how();
+        if how.place() == Place::Pixels && !self.is_at_pixels() {
+            return Err(ExplainError::Question(format!(
+                "{} looks at the pixels and not at '{}'",
+                method.id(),
+                self.layer
+            )));
         }
-        let gradients = self.gradient(observation, seed)?;
-        let values = method.map(observation.activations.view(), gradients.view());
+        let (values, gradients) = match how {
+            How::Layer(map) | How::Pixels(map) => {
+                let gradients = self.gradient_of(observation, question)?;
+                (
+                    map(observation.activations.view(), gradients.view()),
+                    Some(gradients),
+                )
+            }
+            How::Passes { map, .. } => {
+                let case = Case {
+                    explainer: self,
+                    observation,
+                    question,
+                    watch,
+                };
+                (map(&case)?, None)
+            }
+        };
         let min = values.iter().copied().fold(f32::INFINITY, f32::min);
         let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let empty = emptiness(&values, min, max, observation, &gradients, question);
+        let empty = emptiness(&values, min, max, observation, gradients.as_ref(), question);
         Ok(HeatMap {
             values,
             min,
@@ -289,7 +361,7 @@ fn emptiness(
     min: f32,
     max: f32,
     observation: &Observation,
-    gradients: &Array3<f32>,
+    gradients: Option<&Array3<f32>>,
     question: &Question,
 ) -> Option<String> {
     if values.iter().any(|value| !value.is_finite()) {
@@ -301,6 +373,13 @@ fn emptiness(
     if max > min {
         return None;
     }
+    let Some(gradients) = gradients else {
+        return Some(match max == 0.0 {
+            true => "The map is empty: no change of the picture that was tried changes the score."
+                .into(),
+            false => format!("The map is flat: it is {max} everywhere."),
+        });
+    };
     if gradients.iter().all(|&gradient| gradient == 0.0) {
         let p = observation
             .probabilities

@@ -1,22 +1,28 @@
 //! Explaining a score: from a picture and a question to a heat map.
 
 mod article;
+mod case;
 mod eigen_cam;
 mod elementwise;
 mod explainer;
 mod grad_cam;
 mod grad_cam_plus_plus;
+mod occlusion;
+mod pixels;
 mod question;
+mod rise;
+mod score_cam;
 mod xgrad_cam;
 
 use ndarray::{Array2, ArrayView3};
 
+pub use case::{Case, Unwatched, Watch};
 pub use explainer::{Explainer, Observation};
 pub use question::{Question, Target};
 
 use crate::engine::EngineError;
 use crate::gradient::GradientError;
-use crate::model::ModelError;
+use crate::model::{Model, ModelError};
 
 /// Why a score cannot be explained. The message is one line.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +57,9 @@ pub enum ExplainError {
         /// What it should be.
         expected: String,
     },
+    /// Who waited had enough.
+    #[error("it was stopped")]
+    Stopped,
     /// The model overflows.
     #[error(
         "the model's score of class {class} is {logit} on this picture: it overflows or its weights are damaged"
@@ -79,7 +88,7 @@ impl ExplainError {
     }
 }
 
-/// A way to turn a layer's activations and gradients into a heat map.
+/// A way to come to a heat map.
 pub trait Method: Sync {
     /// The name on the command line and in reports.
     fn id(&self) -> &'static str;
@@ -89,8 +98,69 @@ pub trait Method: Sync {
     fn about(&self) -> &'static str;
     /// What its gradient is taken of where the user does not say.
     fn target(&self) -> Target;
-    /// The raw map `[H, W]` of the activations and their gradients, both `[K, H, W]`.
-    fn map(&self, activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32>;
+    /// How it comes to its map.
+    fn how(&self) -> How;
+}
+
+/// The raw map `[H, W]` of values and their gradients, both `[K, H, W]`.
+pub type FromGradients = fn(ArrayView3<'_, f32>, ArrayView3<'_, f32>) -> Array2<f32>;
+
+/// How a method comes to its raw map.
+#[derive(Clone, Copy)]
+pub enum How {
+    /// From a layer's activations and their gradients: a backward pass for each class.
+    Layer(FromGradients),
+    /// From the input tensor and its gradients.
+    Pixels(FromGradients),
+    /// From further passes over changed inputs.
+    Passes {
+        /// Where the [`Explainer`] has to be for it.
+        at: Place,
+        /// Makes the passes and the map.
+        map: fn(&Case<'_>) -> Result<Array2<f32>, ExplainError>,
+    },
+}
+
+/// Where a method needs gradients, or activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// At the layer that the user chooses.
+    Layer,
+    /// At the network's input.
+    Pixels,
+}
+
+impl How {
+    /// Where the [`Explainer`] has to be.
+    #[must_use]
+    pub fn place(self) -> Place {
+        match self {
+            How::Layer(_) => Place::Layer,
+            How::Pixels(_) => Place::Pixels,
+            How::Passes { at, .. } => at,
+        }
+    }
+}
+
+/// The layer at which a method explains a model, `None` for the model's own: the input for those that look at the pixels, else the one that is
+/// `asked` for.
+///
+/// # Errors
+/// [`ExplainError::Question`]: another layer is asked for than the pixels that the method looks at.
+pub fn layer_for<'l>(
+    method: &dyn Method,
+    model: &'l Model,
+    asked: Option<&'l str>,
+) -> Result<Option<&'l str>, ExplainError> {
+    match (method.how().place(), asked) {
+        (Place::Layer, asked) => Ok(asked),
+        (Place::Pixels, None) => Ok(Some(&model.input)),
+        (Place::Pixels, Some(layer)) if layer == model.input => Ok(asked),
+        (Place::Pixels, Some(layer)) => Err(ExplainError::Question(format!(
+            "{} looks at the pixels and not at '{layer}': leave the layer out",
+            method.id()
+        ))),
+    }
 }
 
 /// Every method, the default first.
@@ -104,6 +174,13 @@ pub const METHODS: &[&dyn Method] = &[
     &xgrad_cam::XGradCam,
     &eigen_cam::EigenCam,
     &eigen_cam::EigenGradCam,
+    &score_cam::ScoreCam,
+    &pixels::Gradient,
+    &pixels::GradientXInput,
+    &pixels::SmoothGrad,
+    &pixels::IntegratedGradients,
+    &occlusion::Occlusion,
+    &rise::Rise,
 ];
 
 /// The method named `id`.

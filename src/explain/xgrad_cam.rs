@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, ArrayView3};
 
-use super::{Method, Target, positive, weighted_sum};
+use super::{How, Method, Target, positive, weighted_sum};
 
 /// Fu et al. 2020, equation 10: `w_k = sum_ij A_kij G_kij / sum_ij A_kij`, `L = ReLU(sum_k w_k A_k)`. With 1e-7 in the denominator, as
 /// pytorch-grad-cam has it.
@@ -25,16 +25,20 @@ impl Method for XGradCam {
         Target::Logit
     }
 
-    fn map(&self, activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-        let channels = activations.outer_iter().zip(gradients.outer_iter());
-        let weights = channels.map(|(activation, gradient)| {
-            let (mut product, mut sum) = (0.0, 1e-7);
-            for (&a, &g) in activation.iter().zip(&gradient) {
-                product += f64::from(a) * f64::from(g);
-                sum += f64::from(a);
-            }
-            (product / sum) as f32
-        });
-        positive(weighted_sum(activations, &weights.collect::<Vec<_>>()))
+    fn how(&self) -> How {
+        How::Layer(xgrad_cam)
     }
+}
+
+fn xgrad_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+    let channels = activations.outer_iter().zip(gradients.outer_iter());
+    let weights = channels.map(|(activation, gradient)| {
+        let (mut product, mut sum) = (0.0, 1e-7);
+        for (&a, &g) in activation.iter().zip(&gradient) {
+            product += f64::from(a) * f64::from(g);
+            sum += f64::from(a);
+        }
+        (product / sum) as f32
+    });
+    positive(weighted_sum(activations, &weights.collect::<Vec<_>>()))
 }

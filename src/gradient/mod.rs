@@ -36,7 +36,7 @@ use crate::model::{Layer, Layout, Model, onnx};
 use names::{SEED_WITHIN, check_names, free_names};
 use tape::{Call, Tape};
 
-/// Makes the gradient graph of `model` at `layers` and, with `input`, at the pixels.
+/// Makes the gradient graph of `model` at `layers` and, with `input` or where the model's input is among them, at the pixels.
 ///
 /// Inputs: the model's own and [`SEED`]. Outputs: [`SCORES`], [`PROBABILITIES`] where the model has them, and
 /// `activation/LAYER` and `gradient/LAYER` a layer, [`GRADIENT_INPUT`] on request. The same model and request give the same
@@ -49,8 +49,10 @@ pub fn differentiate(
     layers: &[String],
     input: bool,
 ) -> Result<ModelProto, GradientError> {
+    // The input is a layer, too, under a name of its own.
+    let input = input || layers.contains(&model.input);
     let mut layers_once: Vec<&str> = Vec::new();
-    for layer in layers {
+    for layer in layers.iter().filter(|layer| **layer != model.input) {
         model.find_layer(layer)?;
         if !layers_once.contains(&layer.as_str()) {
             layers_once.push(layer);

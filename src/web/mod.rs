@@ -10,7 +10,7 @@ use serde_json::json;
 use wasm_bindgen::prelude::*;
 
 use crate::engine::{Engine, Tract};
-use crate::explain::{self, METHODS, Target};
+use crate::explain::{self, METHODS, Place, Target, Watch};
 use crate::gradient;
 use crate::image::Limits;
 use crate::lungs::Lungs;
@@ -100,6 +100,21 @@ impl Beside for Chosen {
             .dyn_into::<js_sys::Uint8Array>()
             .map(|bytes| bytes.to_vec())
             .map_err(|_| "cannot be read".into())
+    }
+}
+
+/// A JavaScript function that is told of passes, a hundred times at most.
+struct Told(Option<js_sys::Function>);
+
+impl Watch for Told {
+    fn goes_on(&self, done: usize, of: usize) -> bool {
+        if let Some(tell) = &self.0
+            && done.is_multiple_of(of.div_ceil(100))
+        {
+            // Who does not listen misses nothing.
+            let _ = tell.call2(&JsValue::NULL, &done.into(), &of.into());
+        }
+        true
     }
 }
 
@@ -308,17 +323,28 @@ impl Explainer {
         Ok(text)
     }
 
-    /// Explains the open picture. Options are JSON: `{"class", "contrast", "layer", "method", "target"}`, each optional.
+    /// Explains the open picture. Options are JSON: `{"class", "contrast", "layer", "method", "target"}`, each optional. `tell` is called with the passes
+    /// that are done and their number, for methods that make many.
     ///
     /// Another class runs only the part of the graph that depends on the class; another layer runs the forward pass again.
     ///
     /// # Errors
     /// One line: an unknown class, layer or method, or no open picture.
-    pub fn explain(&mut self, options_json: &str) -> Result<String, JsError> {
+    pub fn explain(
+        &mut self,
+        options_json: &str,
+        tell: Option<js_sys::Function>,
+    ) -> Result<String, JsError> {
         let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
         let start = now();
-        let layer = options.layer.as_deref().unwrap_or(&self.inner.model.layer);
-        if layer != self.inner.layer {
+        let method = options.method.as_deref();
+        let method = method.map_or(Ok(METHODS[0]), explain::method);
+        let layer = match method.map_err(thrown)?.how().place() {
+            // The page's choice of a layer is for the methods that have one.
+            Place::Pixels => &self.inner.model.input,
+            Place::Layer => options.layer.as_ref().unwrap_or(&self.inner.model.layer),
+        };
+        if *layer != self.inner.layer {
             let inner =
                 explain::Explainer::new(self.engine.clone(), self.inner.model.clone(), Some(layer));
             let inner = inner.map_err(thrown)?;
@@ -338,7 +364,8 @@ impl Explainer {
             method: options.method,
             target: options.target,
         };
-        let answer = study.ask(&self.inner, &request).map_err(thrown)?;
+        let answer = study.ask_watched(&self.inner, &request, &Told(tell));
+        let answer = answer.map_err(thrown)?;
         let (width, height) = (study.entry.width, study.entry.height);
         let peak = answer
             .peak

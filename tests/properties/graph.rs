@@ -1,7 +1,7 @@
 //! Building small graphs out of random numbers.
 
-use gradlens::evidence::statistics::SplitMix;
 use gradlens::model::onnx::parts::{self, int, ints};
+use gradlens::random::SplitMix;
 use tract_onnx::pb::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
     TensorShapeProto, TypeProto, ValueInfoProto, tensor_proto::DataType,

@@ -14,9 +14,9 @@ mod graph;
 mod values;
 mod windows;
 
-use gradlens::evidence::statistics::SplitMix;
 use gradlens::gradient::{self, differentiate};
 use gradlens::model::{Model, ModelError, onnx};
+use gradlens::random::SplitMix;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;

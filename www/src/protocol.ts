@@ -89,7 +89,7 @@ export type Request = { [K in Kind]: { id: number; kind: K } & RequestOf<K> }[Ki
 
 export interface Progress {
   kind: 'progress';
-  /** Bytes so far, and of how many where the server says. */
+  /** Bytes so far, and of how many where the server says; passes of a method that makes many, where `step` is that. */
   received: number;
   total: number | null;
   /** What is being done with the bytes, once they are here. */

@@ -302,6 +302,8 @@ export class Session {
       this.#outcome = 'failed';
       if (this.shown?.picture !== picture) this.shown = null;
       await this.#failed(picture.file.name, error);
+    } finally {
+      this.progress = null;
     }
   }
 

@@ -8,6 +8,7 @@ use ed25519_dalek::SigningKey;
 
 use super::super::args::{self, File};
 use super::super::failure::Failure;
+use super::super::waiting::Waiting;
 use super::super::{files, keys};
 use super::pictures::Job;
 use crate::explain::{Explainer, method};
@@ -24,6 +25,7 @@ pub struct Work<'a> {
     pub request: Request,
     /// The pictures of the call by where they really are.
     pub inputs: HashMap<PathBuf, PathBuf>,
+    pub watch: Waiting,
     pub key: Option<SigningKey>,
     pub arguments: &'a args::Explain,
 }
@@ -82,7 +84,7 @@ impl Work<'_> {
         )
         .map_err(|error| failed(&error))?;
         let mut answer = study
-            .ask(self.explainer, &self.request)
+            .ask_watched(self.explainer, &self.request, &self.watch)
             .map_err(|error| failed(&error))?;
         if let Some(key) = &self.key {
             keys::sign_report(key, &mut answer.report).map_err(|error| failed(&error))?;

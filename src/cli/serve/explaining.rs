@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
 use axum::http::header::CONTENT_TYPE;
@@ -11,11 +12,12 @@ use ed25519_dalek::SigningKey;
 use super::super::failure::Failure;
 use super::super::kept::Kept;
 use super::super::verify::shelf::Models;
+use super::super::waiting::Until;
 use super::super::{files, keys, question};
 use super::form::Form;
 use super::problem::Problem;
 use crate::engine::Engine;
-use crate::explain::{ExplainError, Explainer, Target};
+use crate::explain::{self, ExplainError, Explainer, METHODS, Method, Place, Target, layer_for};
 use crate::image::Limits;
 use crate::lungs::Lungs;
 use crate::render::ColorMap;
@@ -30,6 +32,9 @@ const OPACITY: f32 = 0.5;
 /// Models that are kept open. Requests that each ask for another layer must not fill the memory.
 const MOST_OPEN: usize = 8;
 
+/// A model's file, the layer that was asked for, and where the method looks.
+type Key = (PathBuf, Option<String>, Place);
+
 /// A model file at a layer, made ready, or why it cannot be.
 type Opened = Result<Arc<(Explainer, Option<Lungs>)>, String>;
 
@@ -39,7 +44,7 @@ pub struct Explaining {
     models: Models,
     default: String,
     sign: Option<SigningKey>,
-    open: Kept<(PathBuf, Option<String>), Opened>,
+    open: Kept<Key, Opened>,
 }
 
 impl Explaining {
@@ -66,7 +71,7 @@ impl Explaining {
             sign,
             open: Kept::new(MOST_OPEN),
         };
-        match explaining.ready(default, None) {
+        match explaining.ready(default, None, METHODS[0]) {
             Ok(_) => Ok(explaining),
             Err(Problem::Content(reason)) => Err(Failure::usage(reason)),
             Err(_) => Err(Failure::usage("no model is at hand; name one with --model")),
@@ -74,12 +79,15 @@ impl Explaining {
     }
 
     /// Answers a form.
-    pub fn explain(&self, mut form: Form) -> Result<Response, Problem> {
+    pub fn explain(&self, mut form: Form, until: Instant) -> Result<Response, Problem> {
         let picture = form.file("picture")?;
         let model = form.text("model").unwrap_or_else(|| self.default.clone());
-        let ready = self.ready(&model, form.text("layer"))?;
+        let [class, contrast, layer] = ["class", "contrast", "layer"].map(|name| form.text(name));
+        let method = form.text("method");
+        let way = method.as_deref().map_or(Ok(METHODS[0]), explain::method);
+        let way = way.map_err(|error| content(&error))?;
+        let ready = self.ready(&model, layer, way)?;
         let (explainer, lungs) = ready.as_ref();
-        let [class, contrast, method] = ["class", "contrast", "method"].map(|name| form.text(name));
         let target = form.text("target").map(|text| text.parse::<Target>());
         let target = target.transpose().map_err(|error| content(&error))?;
         let answer = form.text("answer").unwrap_or_else(|| "report".into());
@@ -104,8 +112,9 @@ impl Explaining {
             &Limits::default(),
         );
         let study = study.map_err(|error| content(&format!("the picture {error}")))?;
-        let found = study.ask(explainer, &asked);
+        let found = study.ask_watched(explainer, &asked, &Until(until));
         let mut found = found.map_err(|error| match error {
+            StudyError::Explain(ExplainError::Stopped) => Problem::Late,
             StudyError::Explain(ExplainError::Engine(error)) => {
                 Problem::Internal(error.to_string())
             }
@@ -130,15 +139,20 @@ impl Explaining {
         &self,
         id: &str,
         layer: Option<String>,
+        method: &dyn Method,
     ) -> Result<Arc<(Explainer, Option<Lungs>)>, Problem> {
         let file = self.models.named(id).ok_or_else(|| {
             let known = self.models.ids();
             Problem::form(format!("there is no model '{id}'; the models are {known}"))
         })?;
-        let opened = self.open.get((file.to_owned(), layer), |(file, layer)| {
+        let key = (file.to_owned(), layer, method.how().place());
+        let opened = self.open.get(key, |(file, layer, _)| {
             let opened = || -> Result<_, Failure> {
                 let model = files::open_model(file)?;
                 let lungs = files::open_companion(file, &model, self.engine.as_ref())?;
+                let layer = layer_for(method, &model, layer.as_deref());
+                let layer = layer.map_err(|error| Failure::of(file, error))?;
+                let layer = layer.map(str::to_owned);
                 let explainer =
                     Explainer::new(self.engine.clone(), Arc::new(model), layer.as_deref());
                 let explainer = explainer.map_err(|error| Failure::of(file, error))?;

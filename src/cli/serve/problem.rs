@@ -17,8 +17,10 @@ pub enum Problem {
     Forbidden(&'static str),
     /// As many as may wait are waiting.
     Busy,
-    /// It took longer than one may.
+    /// It took longer than one may, in seconds.
     TooLong(u64),
+    /// Its time was over while it was worked on.
+    Late,
     /// gradlens itself is at fault.
     Internal(String),
 }
@@ -35,7 +37,7 @@ impl Problem {
             Problem::Content(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Problem::Forbidden(_) => StatusCode::FORBIDDEN,
             Problem::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Problem::TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
+            Problem::TooLong(_) | Problem::Late => StatusCode::GATEWAY_TIMEOUT,
             Problem::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -48,6 +50,7 @@ impl Problem {
             Problem::TooLong(seconds) => {
                 format!("the request took longer than {seconds} s, which is the limit")
             }
+            Problem::Late => "the request took too long".into(),
             Problem::Internal(detail) => format!("an error in gradlens itself: {detail}"),
         }
     }

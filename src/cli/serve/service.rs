@@ -26,6 +26,9 @@ use super::turns::Turns;
 /// What the routes take and give, for programs that want to know.
 const OPENAPI: &str = include_str!("../../../docs/openapi.json");
 
+/// What is done with a form, until then and no longer.
+type Work = fn(&Service, Form, Instant) -> Result<Response, Problem>;
+
 /// Everything that requests are answered with.
 pub struct Service {
     desk: Desk,
@@ -62,15 +65,15 @@ impl Service {
         route: &'static str,
         request: Request,
         fields: &[&str],
-        work: fn(&Service, Form) -> Result<Response, Problem>,
+        work: Work,
     ) -> Response {
         let begun = Instant::now();
-        let answer = self.clone().worked(request, fields, work);
-        let answer = timeout(Duration::from_secs(self.seconds), answer).await;
-        let response = match answer {
+        let limit = Duration::from_secs(self.seconds);
+        let answer = self.clone().worked(request, fields, work, begun + limit);
+        let response = match timeout(limit, answer).await {
             Ok(Ok(response)) => response,
+            Ok(Err(Problem::Late)) | Err(_) => (&Problem::TooLong(self.seconds)).into_response(),
             Ok(Err(problem)) => (&problem).into_response(),
-            Err(_) => (&Problem::TooLong(self.seconds)).into_response(),
         };
         let status = response.status().as_u16();
         self.metrics.answered(route, status, begun.elapsed());
@@ -81,7 +84,8 @@ impl Service {
         self: Arc<Self>,
         request: Request,
         fields: &[&str],
-        work: fn(&Service, Form) -> Result<Response, Problem>,
+        work: Work,
+        until: Instant,
     ) -> Result<Response, Problem> {
         let inside = self.turns.enter().ok_or(Problem::Busy)?;
         let form = Form::read(request, fields).await?;
@@ -89,13 +93,13 @@ impl Service {
         let work = tokio::task::spawn_blocking(move || {
             // A picture that nobody waits for any more is worked on to its end: until then its places are taken.
             let _held = (inside, turn);
-            work(&self, form)
+            work(&self, form, until)
         });
         work.await
             .map_err(|error| Problem::Internal(error.to_string()))?
     }
 
-    fn verify(&self, mut form: Form) -> Result<Response, Problem> {
+    fn verify(&self, mut form: Form, _: Instant) -> Result<Response, Problem> {
         let (report, picture) = (form.file("report")?, form.file("picture")?);
         let claim = Claim::read(report.name, &report.bytes);
         let check = self.desk.examine(&claim, Some(&picture.bytes)).check;
@@ -143,7 +147,7 @@ async fn verify(State(service): State<Arc<Service>>, request: Request) -> Respon
 }
 
 async fn explain(State(service): State<Arc<Service>>, request: Request) -> Response {
-    let work = |service: &Service, form| service.explaining.explain(form);
+    let work: Work = |service, form, until| service.explaining.explain(form, until);
     service
         .answer("/v1/explain", request, &Explaining::FIELDS, work)
         .await

@@ -214,7 +214,7 @@ impl Desk {
         if own {
             model = under_settings_of(report, file, &model).map_err(Err)?;
         }
-        if model.find_layer(&report.layer).is_err() {
+        if report.layer != model.input && model.find_layer(&report.layer).is_err() {
             return Err(Ok(Stop::differs("layer", &report.layer, "no such layer")));
         }
         let lungs = files::open_companion(file, &model, self.engine.as_ref()).map_err(Err)?;

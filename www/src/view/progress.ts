@@ -36,7 +36,7 @@ export class ProgressView {
     const bar = this.#bar;
     const scored = pictures.filter((picture) => picture.scored).length;
     const many = phase === 'running' && pictures.length - scored > 0 && pictures.length > 1;
-    bar.hidden = !(phase === 'loading' || many);
+    bar.hidden = !(phase === 'loading' || many || passes(phase, progress));
     if (many) fill(bar, scored, pictures.length);
     else if (progress?.total) fill(bar, progress.received, progress.total);
     else bar.removeAttribute('value');
@@ -55,7 +55,15 @@ function fill(bar: HTMLProgressElement, value: number, most: number): void {
   bar.value = value;
 }
 
+/** Whether a method is at work that makes many passes. */
+function passes(phase: Session['phase'], progress: Session['progress']): boolean {
+  return phase === 'running' && progress?.step === 'passes';
+}
+
 function amount(phase: Session['phase'], progress: Session['progress']): string {
+  if (progress && passes(phase, progress)) {
+    return `${progress.received} of ${progress.total} passes`;
+  }
   if (phase !== 'loading' || !progress) return '';
   const { received, total } = progress;
   if (total === null) return `${megabytes(received)} MB`;

@@ -164,12 +164,12 @@ export class Engine {
   }
 
   /** The map of the open picture. */
-  explain(wanted: ExplainOptions): Explanation {
+  explain(wanted: ExplainOptions, tell: (done: number, of: number) => void): Explanation {
     if (!this.#open) throw new Error('no picture is open');
     const options = JSON.stringify(wanted);
     if (this.#open.map?.options === options) return this.#open.map.explanation;
     this.#open.map = null;
-    const explanation = JSON.parse(this.#loaded().explain(options)) as Explanation;
+    const explanation = JSON.parse(this.#loaded().explain(options, tell)) as Explanation;
     this.#open.map = { options, explanation };
     return explanation;
   }

@@ -54,7 +54,7 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
     }
     case 'view': {
       await engine.open(request.picture);
-      const explanation = engine.explain(request.options);
+      const explanation = engine.explain(request.options, tellPasses);
       const overlay = engine.overlay(request.look);
       const legend = engine.legend(request.look);
       const seen = engine.seen();
@@ -63,11 +63,16 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
     }
     case 'save': {
       await engine.open(request.picture);
-      engine.explain(request.options);
+      engine.explain(request.options, tellPasses);
       const bytes = engine.file(request.what, request.look);
       return { value: { bytes }, give: [bytes.buffer] };
     }
   }
+}
+
+/** Tells the page how far a method is that makes many passes. */
+function tellPasses(done: number, of: number): void {
+  send({ kind: 'progress', received: done, total: of, step: 'passes' });
 }
 
 /** A trap, an exhausted stack or memory: the instance may be half way through anything. */

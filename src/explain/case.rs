@@ -1,0 +1,121 @@
+//! One question about one observed picture, and the further passes that a method makes to answer it.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use ndarray::{Array3, Array4};
+
+use super::{ExplainError, Explainer, Observation, Question, Target};
+
+/// Who waits while a method makes its passes. The methods themselves start no thread.
+pub trait Watch: Sync {
+    /// Is told after each pass; `false` ends the work.
+    fn goes_on(&self, done: usize, of: usize) -> bool {
+        let _ = (done, of);
+        true
+    }
+
+    /// Calls `work` with every number below `count`, in any order, several at once where that is of use.
+    fn spread(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        (0..count).for_each(work);
+    }
+}
+
+/// Nobody: one pass after the other, to the end.
+pub struct Unwatched;
+
+impl Watch for Unwatched {}
+
+/// A question about an observed picture.
+pub struct Case<'a> {
+    /// The model at the layer asked about.
+    pub explainer: &'a Explainer,
+    /// What it made of the picture.
+    pub observation: &'a Observation,
+    /// What is asked.
+    pub question: &'a Question,
+    /// Who waits for the answer.
+    pub watch: &'a dyn Watch,
+}
+
+impl Case<'_> {
+    /// The quantity in question, of an observation: a logit or a probability, less that of the contrast.
+    #[must_use]
+    pub fn score(&self, seen: &Observation) -> f32 {
+        let values = match self.question.target {
+            Target::Logit => &seen.logits,
+            Target::Probability => &seen.probabilities,
+        };
+        let of = |class: usize| values.get(class).copied().unwrap_or(f32::NAN);
+        of(self.question.class) - self.question.contrast.map_or(0.0, of)
+    }
+
+    /// The scores of `count` changed inputs.
+    ///
+    /// # Errors
+    /// As [`passes`](Case::passes).
+    pub fn scores(
+        &self,
+        count: usize,
+        input: &(dyn Fn(usize) -> Array4<f32> + Sync),
+    ) -> Result<Vec<f32>, ExplainError> {
+        self.passes(count, &|index| {
+            Ok(self.score(&self.explainer.observe(&input(index))?))
+        })
+    }
+
+    /// The gradients at `count` changed inputs, with respect to the explainer's layer.
+    ///
+    /// # Errors
+    /// As [`passes`](Case::passes).
+    pub fn gradients(
+        &self,
+        count: usize,
+        input: &(dyn Fn(usize) -> Array4<f32> + Sync),
+    ) -> Result<Vec<Array3<f32>>, ExplainError> {
+        self.passes(count, &|index| {
+            let seen = self.explainer.observe(&input(index))?;
+            self.explainer.gradient_of(&seen, self.question)
+        })
+    }
+
+    /// Makes `count` passes, in any order, and gives their results in order.
+    ///
+    /// # Errors
+    /// [`ExplainError::Stopped`] where who waits has had enough; the first error of a pass.
+    pub fn passes<T: Send>(
+        &self,
+        count: usize,
+        pass: &(dyn Fn(usize) -> Result<T, ExplainError> + Sync),
+    ) -> Result<Vec<T>, ExplainError> {
+        let results: Vec<Mutex<Option<Result<T, ExplainError>>>> =
+            (0..count).map(|_| Mutex::new(None)).collect();
+        let (done, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
+        self.watch.spread(count, &|index| {
+            if ended.load(Ordering::Relaxed) {
+                return;
+            }
+            let result = pass(index);
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            if result.is_err() || !self.watch.goes_on(done, count) {
+                ended.store(true, Ordering::Relaxed);
+            }
+            if let Some(Ok(mut place)) = results.get(index).map(Mutex::lock) {
+                *place = Some(result);
+            }
+        });
+        let mut values = Vec::with_capacity(count);
+        let mut is_whole = true;
+        for result in results {
+            match result.into_inner().ok().flatten() {
+                Some(Ok(value)) => values.push(value),
+                Some(Err(error)) => return Err(error),
+                None => is_whole = false,
+            }
+        }
+        match is_whole {
+            true => Ok(values),
+            false => Err(ExplainError::Stopped),
+        }
+    }
+}
