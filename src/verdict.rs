@@ -29,7 +29,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// As reports on reports write it.
+    /// As verdict lines write it.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -186,8 +186,12 @@ impl Check {
         let Some(scores) = self.comparison.scores else {
             return "nothing was compared".into();
         };
+        let short = |apart: f64| match apart == 0.0 {
+            true => "0".to_owned(),
+            false => format!("{apart:.1e}"),
+        };
         let map = self.comparison.map;
-        let map = map.map(|map| format!(", map within {map:.1e} of its range"));
-        format!("scores within {scores:.1e}{}", map.unwrap_or_default()).into()
+        let map = map.map(|map| format!(", map within {} of its range", short(map)));
+        format!("scores within {}{}", short(scores), map.unwrap_or_default()).into()
     }
 }

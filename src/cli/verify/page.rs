@@ -36,7 +36,8 @@ const STYLE: &str = "
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
 section { border-top: 1px solid #8888; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+.under th { width: 8rem; }
 th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #8884; }
 .maps { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1rem 0; }
 figure { margin: 0; }
@@ -118,7 +119,7 @@ fn whole(cases: &[Markup], counts: &Counts, terms: &Terms) -> Markup {
 fn under(terms: &Terms) -> Markup {
     let (tolerances, engine) = (&terms.tolerances, &terms.engine);
     html! {
-        table {
+        table.under {
             tr { th { "tolerance" } td { (tolerances.score) " for scores, " (tolerances.map) " of a map's range, cosine at least " (tolerances.cosine) } }
             tr { th { "signed by" } td { (terms.key.as_deref().unwrap_or("anyone or nobody")) } }
             tr { th { "models" } td { (terms.models) } }

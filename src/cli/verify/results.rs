@@ -150,7 +150,7 @@ impl Progress {
     fn more(&mut self) {
         self.reports += 1;
         let rate = self.reports as f64 / self.begun.elapsed().as_secs_f64();
-        let done = format!("{} reports, {rate:.1} a second", self.reports);
+        let done = format!("{} judged, {rate:.1} a second", self.reports);
         self.bar.set_message(done);
     }
 }
