@@ -2,6 +2,7 @@
 
 pub mod claim;
 pub mod desk;
+mod line;
 mod log;
 mod page;
 mod reports;

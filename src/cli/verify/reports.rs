@@ -5,13 +5,12 @@ use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
-use sha2::{Digest as _, Sha256};
 
 use super::super::batch::pictures;
 use super::super::failure::Failure;
 use super::super::files;
-use super::claim::{Claim, MOST_BYTES, too_large};
-use crate::model::{hex, sha256_hex};
+use super::claim::{Claim, MOST_BYTES};
+use super::line::Line;
 
 /// Bytes that a file may have that is not read line by line.
 const MOST_WHOLE: u64 = 64 << 20;
@@ -204,67 +203,6 @@ fn is_json_text(bytes: &[u8]) -> bool {
 
 fn is_object(line: &[u8]) -> bool {
     line.trim_ascii_start().starts_with(b"{") && is_json_text(line)
-}
-
-/// Bytes that were read to an end.
-#[derive(Debug)]
-struct Line {
-    sha256: String,
-    /// The bytes, or why they were not kept.
-    bytes: Result<Vec<u8>, String>,
-    /// How many were read, the end of the line included.
-    length: u64,
-}
-
-impl Default for Line {
-    fn default() -> Line {
-        Line::of(Vec::new())
-    }
-}
-
-impl Line {
-    fn of(bytes: Vec<u8>) -> Line {
-        Line {
-            sha256: sha256_hex(&bytes),
-            length: bytes.len() as u64,
-            bytes: Ok(bytes),
-        }
-    }
-
-    /// Reads up to and with the byte `end`, or all there is. What is longer than `limit` is read, too, but not kept.
-    fn read(reader: &mut impl BufRead, end: Option<u8>, limit: u64) -> io::Result<Option<Line>> {
-        let (mut kept, mut length, mut digest) = (Vec::new(), 0u64, Sha256::new());
-        loop {
-            let there = reader.fill_buf()?;
-            if there.is_empty() {
-                break;
-            }
-            let stop = end.and_then(|end| there.iter().position(|byte| *byte == end));
-            let text = there.get(..stop.unwrap_or(there.len())).unwrap_or_default();
-            digest.update(text);
-            if length + text.len() as u64 <= limit {
-                kept.extend_from_slice(text);
-            } else {
-                kept = Vec::new();
-            }
-            let used = text.len() + usize::from(stop.is_some());
-            length += used as u64;
-            reader.consume(used);
-            if stop.is_some() {
-                break;
-            }
-        }
-        let bytes = match length > limit {
-            true => Err(too_large(length)),
-            false => Ok(kept),
-        };
-        let line = Line {
-            sha256: hex(&digest.finalize()),
-            bytes,
-            length,
-        };
-        Ok((length > 0).then_some(line))
-    }
 }
 
 /// Reports that stand a line each.
