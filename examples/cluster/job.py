@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,8 +25,12 @@ def arguments(engine: str) -> argparse.Namespace:
     parser.add_argument("--part", type=int, default=1000, help="pictures or reports of one call of gradlens")
     parser.add_argument("--threads", type=int, default=1, help="processors that one call uses")
     parser.add_argument("--address", help="the cluster; without it, one on this machine")
-    parser.add_argument("more", nargs="*", help="further options of gradlens, after --")
-    given = parser.parse_args()
+    parser.epilog = "What follows -- goes to gradlens: -- --model covid-xray --class covid"
+    own, more = sys.argv[1:], []
+    if "--" in own:
+        at = own.index("--")
+        own, more = own[:at], own[at + 1 :]
+    given = parser.parse_args(own, argparse.Namespace(more=more))
     if given.command == "verify" and given.pictures is None:
         parser.error("verify needs --pictures")
     return given
@@ -37,20 +42,38 @@ def options(given: argparse.Namespace) -> dict:
     return {"gradlens": given.gradlens, "threads": given.threads, "more": given.more, "pictures": pictures}
 
 
+def schema(given: argparse.Namespace) -> pa.Schema:
+    """The columns of the job's table. That gradlens is there and takes the options is known before a worker starts."""
+    try:
+        return worker.schema(given.command, options(given))
+    except (OSError, worker.Failed) as error:
+        raise SystemExit(f"{given.gradlens}: {error}") from None
+
+
 def values(given: argparse.Namespace) -> pa.Table:
     """The pictures of a manifest, or the lines of a file, numbered."""
-    if given.command == "verify":
-        lines = given.input.read_text(encoding="utf-8").split("\n")
-        found = [line for line in lines if line.strip()]
-    else:
-        with open(given.input, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        column = next((name for name in COLUMNS if rows and name in rows[0]), None)
-        if column is None:
-            raise SystemExit(f"{given.input}: has none of the columns {', '.join(COLUMNS)}")
-        folder = given.input.resolve().parent
-        found = [str(folder / row[column]) for row in rows if row[column]]
+    try:
+        found = reports(given.input) if given.command == "verify" else pictures(given.input)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SystemExit(f"{given.input}: {error}") from None
     return pa.table({"row": pa.array(range(len(found)), pa.int64()), "value": pa.array(found, pa.string())})
+
+
+def reports(file: Path) -> list[str]:
+    """The lines of a file that are not blank."""
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return [line for line in lines if line.strip()]
+
+
+def pictures(manifest: Path) -> list[str]:
+    """The paths in a manifest, from its own folder."""
+    with open(manifest, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    column = next((name for name in COLUMNS if rows and name in rows[0]), None)
+    if column is None:
+        raise SystemExit(f"{manifest}: has none of the columns {', '.join(COLUMNS)}")
+    folder = manifest.resolve().parent
+    return [str(folder / row[column]) for row in rows if row[column]]
 
 
 def gather(parts: pa.Table, out: Path) -> None:

@@ -35,6 +35,7 @@ def run(given, options: dict, keep_node: bool = False) -> pa.Table:
 
 def main() -> None:
     given = job.arguments("Ray")
+    job.schema(given)
     ray.init(address=given.address, runtime_env={"working_dir": str(Path(__file__).parent)})
     job.gather(run(given, job.options(given)), given.out)
 

@@ -24,7 +24,7 @@ def signed(schema: pa.Schema) -> pa.Schema:
 def run(spark: SparkSession, given, options: dict) -> pa.Table:
     """All rows of the job, in any order."""
     command = given.command
-    schema = worker.schema(command, options)
+    schema = job.schema(given)
     wide = signed(schema)
 
     def part(batches):
@@ -51,6 +51,7 @@ def session(address: str | None) -> SparkSession:
 
 def main() -> None:
     given = job.arguments("Spark")
+    job.schema(given)
     spark = session(given.address)
     job.gather(run(spark, given, job.options(given)), given.out)
     spark.stop()
