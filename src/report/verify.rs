@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{MapEntry, Report};
+use crate::explain::{Place, method};
 
 /// How far numbers may lie apart before a report differs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -12,13 +13,19 @@ pub struct Tolerances {
     pub score: f64,
     /// Of the map's values, as a share of its range.
     pub map: f64,
+    /// The same for the methods that look at the pixels: behind a whole network of ReLUs an activation next to a kink falls on one side in one
+    /// engine and on the other in the next, and a few pixels' gradients with it.
+    pub pixels: f64,
     /// The least cosine between the maps.
     pub cosine: f64,
 }
 
 impl Default for Tolerances {
     fn default() -> Self {
-        Tolerances::of(1e-3)
+        Tolerances {
+            pixels: 0.1,
+            ..Tolerances::of(1e-3)
+        }
     }
 }
 
@@ -29,7 +36,17 @@ impl Tolerances {
         Tolerances {
             score: tolerance,
             map: tolerance,
+            pixels: tolerance,
             cosine: 1.0 - tolerance,
+        }
+    }
+
+    /// How far the maps of a method may lie apart.
+    fn of_method(&self, id: &str) -> Tolerances {
+        let at_pixels = method(id).is_ok_and(|method| method.how().place() == Place::Pixels);
+        Tolerances {
+            map: if at_pixels { self.pixels } else { self.map },
+            ..*self
         }
     }
 }
@@ -81,7 +98,8 @@ pub fn compare(claim: &Report, again: &Report, tolerances: &Tolerances) -> Compa
     comparison.words(claim, again);
     comparison.companion(claim, again, tolerances);
     comparison.scores(claim, again, tolerances);
-    comparison.map(&claim.map, &again.map, tolerances);
+    let of_maps = tolerances.of_method(&again.method);
+    comparison.map(&claim.map, &again.map, &of_maps);
     comparison
 }
 

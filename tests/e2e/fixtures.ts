@@ -1,5 +1,5 @@
 /** What the end-to-end tests share: the built page on a free port, files of all kinds, and the page's landmarks. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,7 @@ import type { Report } from '../../www/src/types.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const dist = path.join(root, 'www', 'dist');
+const binary = path.join(root, 'target', 'release', 'gradlens');
 const samplesFolder = path.join(root, 'www', 'public', 'samples');
 
 export interface PictureFile {
@@ -139,7 +140,6 @@ export async function report(page: Page): Promise<Report> {
 
 /** Runs the built command line in the project's folder. */
 export function commandLine(...options: string[]): void {
-  const binary = path.join(root, 'target', 'release', 'gradlens');
   if (!existsSync(binary)) throw new Error('run `cargo build --release` first');
   execFileSync(binary, options, { cwd: root });
 }
@@ -161,4 +161,13 @@ export function pixelSum(page: Page): Promise<number> {
       sum = (sum * 31 + value + (at & 7)) % 2147483647;
     return sum;
   });
+}
+
+/** What `gradlens verify` says of the reports in a file. */
+export function verify(file: string, pictures: string, ...options: string[]) {
+  const call = ['verify', file, '--pictures', pictures, '--json', ...options];
+  const { status, stdout, stderr } = spawnSync(binary, call, { cwd: root, encoding: 'utf8' });
+  expect(stderr).toBe('');
+  const lines = stdout.trim().split('\n');
+  return { status, verdicts: lines.map((line) => JSON.parse(line)) };
 }

@@ -1,26 +1,9 @@
 /** A browser's report is a claim: the command line makes it again, and its signature tells whether it was changed. */
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from '@playwright/test';
 import type { Report } from '../../www/src/types.ts';
-import { expect, open, part, pick, root, samples, state, test, xrays } from './fixtures.ts';
-
-const BINARY = path.join(root, 'target', 'release', 'gradlens');
-
-/** Exit code and verdict of `gradlens verify`. */
-function verify(file: string, pictures: string, ...options: string[]) {
-  const call = ['verify', file, '--pictures', pictures, '--json', ...options];
-  const { status, stdout, stderr } = spawnSync(BINARY, call, { cwd: root, encoding: 'utf8' });
-  expect(stderr).toBe('');
-  return {
-    status,
-    verdicts: stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line)),
-  };
-}
+import { expect, open, part, pick, samples, state, test, verify, xrays } from './fixtures.ts';
 
 async function saved(page: Page, to: string): Promise<string> {
   const download = page.waitForEvent('download');
