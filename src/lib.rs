@@ -40,6 +40,7 @@ pub mod random;
 pub mod render;
 pub mod report;
 pub mod study;
+pub mod survey;
 pub mod verdict;
 
 #[cfg(feature = "cli")]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gradlens::evidence::{Mask, Placement, placement, statistics};
+use gradlens::evidence::{Mask, Part, Placement, hide, placement, statistics};
 use gradlens::explain::Explainer;
 use gradlens::image::Limits;
 use gradlens::lungs::Lungs;
@@ -21,8 +21,6 @@ const BINS: usize = 15;
 const SPECIFICITY: f64 = 0.95;
 /// A class with fewer pictures than this gets no rate of its own, only its counts in the table.
 const FEWEST: usize = 5;
-/// Side of the hidden middle as a share of the picture's: half of the area.
-const HIDDEN: f64 = 0.71;
 /// The class that thresholds and AUCs are about.
 const POSITIVE: &str = "covid";
 /// The archive that most positives come from: an AUC within it cannot tell archives apart.
@@ -136,7 +134,11 @@ fn observe<'a>(
     let hidden = match xray.split == "test" {
         true => Some(wide(
             &explainer
-                .observe(&hide_middle(&study.prepared.tensor))?
+                .observe(&hide(
+                    &study.prepared.tensor,
+                    Part::Middle,
+                    &middle_of_range(&study.prepared.tensor),
+                ))?
                 .probabilities,
         )),
         false => None,
@@ -171,22 +173,11 @@ fn observe<'a>(
     })
 }
 
-/// The input with the middle half of its area (nearly all of the lungs) made grey: what is left is mostly shortcuts.
-fn hide_middle(tensor: &ndarray::Array4<f32>) -> ndarray::Array4<f32> {
-    let mut hidden = tensor.clone();
-    let (_, _, rows, columns) = tensor.dim();
-    let grey = (tensor.iter().copied().fold(f32::INFINITY, f32::min)
-        + tensor.iter().copied().fold(f32::NEG_INFINITY, f32::max))
-        / 2.0;
-    let margin = |length: usize| (length as f64 * (1.0 - HIDDEN) / 2.0).round() as usize;
-    let (top, left) = (margin(rows), margin(columns));
-    let middle = |at: usize, margin: usize, length: usize| (margin..length - margin).contains(&at);
-    for ((_, _, y, x), value) in hidden.indexed_iter_mut() {
-        if middle(y, top, rows) && middle(x, left, columns) {
-            *value = grey;
-        }
-    }
-    hidden
+/// The value in the middle of an input's range, for each channel.
+fn middle_of_range(input: &ndarray::Array4<f32>) -> Vec<f32> {
+    let low = input.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = input.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    vec![(low + high) / 2.0; input.dim().1]
 }
 
 /// The least positive probability that at most 5 % of the other pictures reach.

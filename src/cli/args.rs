@@ -26,6 +26,7 @@ pub enum Command {
     Inspect(Inspect),
     Key(Key),
     Serve(Serve),
+    Survey(Survey),
     Verify(Verify),
 }
 
@@ -225,6 +226,35 @@ pub struct Key {
     /// Make nothing; print the public half of the key in FILE.pem
     #[arg(long)]
     pub public: bool,
+}
+
+/// Explain and test a whole data set: does the classifier look where it should?
+///
+/// For each picture of the list: the heat map, where it lies, and the scores with the middle and with the rim hidden. DIR gets survey.html, survey.json,
+/// pictures.csv and pictures.parquet. Columns of the list: the picture (picture, file, path or image), and where there are such its true class (truth, label or class), its patient, and any other,
+/// by whose values the pictures are compared. Not for diagnostic use.
+#[derive(Debug, Args)]
+pub struct Survey {
+    /// The list: CSV
+    #[arg(long, value_name = "FILE.csv")]
+    pub manifest: PathBuf,
+    /// A folder with model.onnx and manifest.json, an .onnx file, or the name of a shipped model
+    #[arg(long, value_name = "DIR or FILE.onnx", default_value = "covid-xray")]
+    pub model: PathBuf,
+    /// The class to explain, by label or index [default: the highest score of each picture]
+    #[arg(long, value_name = "INDEX or LABEL")]
+    pub class: Option<String>,
+    /// The layer to explain [default: the model's]
+    #[arg(long, value_name = "NAME")]
+    pub layer: Option<String>,
+    /// The method
+    #[arg(long, value_name = "NAME", default_value = "grad-cam")]
+    pub method: String,
+    #[command(flatten)]
+    pub place: Place,
+    /// The folder to write to; made where it is missing
+    #[arg(long, value_name = "DIR", default_value = "survey")]
+    pub out: PathBuf,
 }
 
 /// Serve a built page on this machine, or explanations and verdicts to other programs

@@ -7,12 +7,14 @@ mod explain;
 mod failure;
 mod files;
 mod gradient;
+mod html;
 mod inspect;
 mod kept;
 mod key;
 mod keys;
 mod question;
 mod serve;
+mod survey;
 mod verify;
 mod waiting;
 
@@ -58,6 +60,7 @@ pub fn run() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Survey(arguments) => survey::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
     });
     match outcome {

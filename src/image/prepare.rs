@@ -27,6 +27,13 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Grey, halfway from black to white, as the network would read it: a number a channel.
+    #[must_use]
+    pub fn grey(&self) -> Vec<f32> {
+        let scales = self.scales.iter();
+        scales.map(|(mean, std)| (0.5 - mean) / std).collect()
+    }
+
     /// What the network saw, for the eye: the tensor before mean and standard deviation, at the input's size.
     #[must_use]
     pub fn seen(&self) -> RgbImage {

@@ -10,7 +10,7 @@ use super::super::failure::Failure;
 use super::super::files;
 
 /// Columns, in this order, that may hold a picture's path in a list.
-const COLUMNS: [&str; 4] = ["picture", "file", "path", "image"];
+pub const COLUMNS: [&str; 4] = ["picture", "file", "path", "image"];
 
 /// A picture and the stem that its results are written under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,8 @@ fn of_json_lines(list: &Path) -> Result<Vec<PathBuf>, Failure> {
         .collect()
 }
 
-fn beside(list: &Path, path: &str) -> PathBuf {
+/// A path of a list, from the list's own folder.
+pub fn beside(list: &Path, path: &str) -> PathBuf {
     list.parent().unwrap_or(Path::new("")).join(path)
 }
 
