@@ -31,6 +31,13 @@ impl SplitMix {
         let (radius, angle) = (1.0 - self.unit(), self.unit());
         (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
     }
+
+    /// Brings items into a random order (Fisher and Yates; Durstenfeld 1964).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for end in (1..items.len()).rev() {
+            items.swap(end, (self.unit() * (end + 1) as f64) as usize);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use image::RgbImage;
 use ndarray_npy::WriteNpyExt;
 
+use crate::evidence::{Check, Evidence, Mask, Subject};
 use crate::explain::{
-    self, ExplainError, Explainer, HeatMap, Observation, Question, Target, Unwatched, Watch,
+    self, ExplainError, Explainer, HeatMap, Method, Observation, Question, Target, Unwatched, Watch,
 };
 use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, PreprocessError};
 use crate::lungs::{Fields, Lungs, LungsError};
@@ -128,6 +129,65 @@ impl Study {
         Some(CompanionEntry::of(self.fields.as_ref()?, asked.gate))
     }
 
+    /// What a request means for this picture.
+    fn question(&self, request: &Request) -> Result<(Question, &'static dyn Method), StudyError> {
+        let method = match &request.method {
+            Some(id) => explain::method(id)?,
+            None => explain::METHODS[0],
+        };
+        let question = Question {
+            class: request.class.unwrap_or_else(|| self.best_class()),
+            contrast: request.contrast,
+            target: request.target.unwrap_or_else(|| method.target()),
+        };
+        Ok((question, method))
+    }
+
+    /// Explains the picture and checks the map. `marked` is what a person marked on the picture, or why there is nothing; `lungs` finds the lungs where the model has no
+    /// companion that did.
+    ///
+    /// # Errors
+    /// As [`ask_watched`](Study::ask_watched).
+    pub fn evidence(
+        &self,
+        explainer: &Explainer,
+        request: &Request,
+        checks: &[&dyn Check],
+        marked: Result<&Mask, String>,
+        lungs: Option<&Lungs>,
+        watch: &dyn Watch,
+    ) -> Result<Evidence, StudyError> {
+        let answer = self.ask_watched(explainer, request, watch)?;
+        let (question, method) = self.question(request)?;
+        let lungs = self.lungs(lungs)?;
+        let subject = Subject {
+            explainer,
+            observation: &self.observation,
+            question: &question,
+            method,
+            map: &answer.map,
+            region: self.prepared.region,
+            mask: marked,
+            lungs: lungs.as_ref().map_err(Clone::clone),
+            watch,
+        };
+        Ok(Evidence::gather(answer.report, &subject, checks)?)
+    }
+
+    /// The lungs, or why there are none.
+    fn lungs(&self, segmenter: Option<&Lungs>) -> Result<Result<Mask, String>, StudyError> {
+        let fields = match (&self.fields, segmenter) {
+            (Some(fields), _) => fields.clone(),
+            (None, Some(segmenter)) => segmenter.look(&self.picture)?,
+            (None, None) => return Ok(Err("There is no segmenter that finds lungs: the model names no companion, and the shipped one was not found.".into())),
+        };
+        if !fields.is_frontal() {
+            return Ok(Err("The picture does not look like an upright frontal chest X-ray: what a segmenter takes for lungs means nothing.".into()));
+        }
+        let lungs = Mask::of_lungs(&fields, self.picture.width(), self.picture.height());
+        Ok(lungs.ok_or_else(|| "The segmenter finds no lungs in the picture.".into()))
+    }
+
     /// Explains the picture.
     ///
     /// # Errors
@@ -146,15 +206,7 @@ impl Study {
         request: &Request,
         watch: &dyn Watch,
     ) -> Result<Answer, StudyError> {
-        let method = match &request.method {
-            Some(id) => explain::method(id)?,
-            None => explain::METHODS[0],
-        };
-        let question = Question {
-            class: request.class.unwrap_or_else(|| self.best_class()),
-            contrast: request.contrast,
-            target: request.target.unwrap_or_else(|| method.target()),
-        };
+        let (question, method) = self.question(request)?;
         let map = explainer.explain_watched(&self.observation, &question, method, watch)?;
         let region = self.prepared.region;
         let heat = Heat::new(&map.values.view(), region)?;

@@ -21,6 +21,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Evidence(Evidence),
     Explain(Explain),
     Gradient(Gradient),
     Inspect(Inspect),
@@ -36,6 +37,56 @@ pub enum Command {
 /// map, f32, at the layer's size) and STEM.report.json. Not for diagnostic use.
 #[derive(Debug, Args)]
 pub struct Explain {
+    #[command(flatten)]
+    pub ask: Ask,
+    /// The colours: inferno, viridis, magma, turbo, jet or hot
+    #[arg(long, value_name = "NAME", default_value = "inferno")]
+    pub colormap: ColorMap,
+    /// Weight of the heat map in the overlay
+    #[arg(long, value_name = "0..1", default_value = "0.5", value_parser = opacity)]
+    pub opacity: f32,
+    /// The folder to write to; made where it is missing
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// Which files to write for a picture
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FILES", default_values_t = File::ALL)]
+    pub files: Vec<File>,
+    /// Leave out pictures whose report and other files are in DIR already, made of the same picture, model and question
+    #[arg(long)]
+    pub resume: bool,
+    /// Write one Parquet table of all results: scores, map, checksums, what went wrong
+    #[arg(long, value_name = "FILE.parquet")]
+    pub table: Option<PathBuf>,
+    /// Sign the reports with this private key (`gradlens key` makes one)
+    #[arg(long, value_name = "FILE.pem")]
+    pub sign: Option<PathBuf>,
+    /// Print one report a line instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Check whether heat maps are to be believed
+///
+/// Explains each picture as `explain` does and asks of the map: does the score hang on the places that it shows, does the map hang on what the model has
+/// learned, does it stay where it is when nothing that matters changes, where does it lie (docs/evidence.md). Not for diagnostic use.
+#[derive(Debug, Args)]
+pub struct Evidence {
+    #[command(flatten)]
+    pub ask: Ask,
+    /// What a person marked: a picture of the same size, bright where it is; for several pictures a folder that has STEM.png for STEM.jpg
+    #[arg(long, value_name = "FILE or DIR")]
+    pub mask: Option<PathBuf>,
+    /// Which checks: deletion, insertion, average-drop, road, randomisation, stability, pointing-game, energy, outside-lungs, border [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub checks: Vec<String>,
+    /// Print a line of JSON a picture, with curves and report, instead of tables
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which pictures are to be explained, by which model, and what is asked.
+#[derive(Debug, Args)]
+pub struct Ask {
     /// JPEG or PNG files, folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
     #[arg(required = true, value_name = "PICTURE")]
     pub pictures: Vec<PathBuf>,
@@ -59,32 +110,8 @@ pub struct Explain {
     /// What the gradient is taken of: logit or probability [default: the method's]
     #[arg(long)]
     pub target: Option<Target>,
-    /// The colours: inferno, viridis, magma, turbo, jet or hot
-    #[arg(long, value_name = "NAME", default_value = "inferno")]
-    pub colormap: ColorMap,
-    /// Weight of the heat map in the overlay
-    #[arg(long, value_name = "0..1", default_value = "0.5", value_parser = opacity)]
-    pub opacity: f32,
     #[command(flatten)]
     pub place: Place,
-    /// The folder to write to; made where it is missing
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub out: PathBuf,
-    /// Which files to write for a picture
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "FILES", default_values_t = File::ALL)]
-    pub files: Vec<File>,
-    /// Leave out pictures whose report and other files are in DIR already, made of the same picture, model and question
-    #[arg(long)]
-    pub resume: bool,
-    /// Write one Parquet table of all results: scores, map, checksums, what went wrong
-    #[arg(long, value_name = "FILE.parquet")]
-    pub table: Option<PathBuf>,
-    /// Sign the reports with this private key (`gradlens key` makes one)
-    #[arg(long, value_name = "FILE.pem")]
-    pub sign: Option<PathBuf>,
-    /// Print one report a line instead of a table
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// A file that `explain` writes for a picture.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
@@ -13,33 +12,23 @@ use super::batch::shown::Shown;
 use super::batch::table::{Row, Table};
 use super::batch::work::{Work, remove_parts};
 use super::failure::Failure;
+use super::ready::Ready;
 use super::waiting::Waiting;
-use super::{Outcome, device, files, keys, question, say};
-use crate::explain::{Explainer, layer_for, method};
+use super::{Outcome, files, keys, say};
 use crate::guard::caught;
 use crate::report::Report;
 
 pub fn run(arguments: &args::Explain) -> Outcome {
-    let place = device::place(arguments.place)?;
-    let model = files::open_model(&arguments.model)?;
-    let lungs = files::open_companion(&arguments.model, &model, place.engine.as_ref())?;
-    let request = question::request(
-        &model,
-        arguments.class.as_deref(),
-        arguments.contrast.as_deref(),
-        Some(&arguments.method),
-        arguments.target,
-    );
-    let request = request.map_err(Failure::usage)?;
-    let layer = method(&arguments.method)
-        .and_then(|method| layer_for(method, &model, arguments.layer.as_deref()));
-    let layer = layer.map_err(Failure::usage)?.map(str::to_owned);
-    let explainer = Explainer::new(place.engine.clone(), Arc::new(model), layer.as_deref());
-    let explainer = explainer.map_err(|error| Failure::of(&arguments.model, error))?;
+    let Ready {
+        place,
+        explainer,
+        lungs,
+        request,
+    } = Ready::of(&arguments.ask)?;
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
 
-    let pictures = pictures::expand(&arguments.pictures)?;
+    let pictures = pictures::expand(&arguments.ask.pictures)?;
     let places = pictures
         .iter()
         .filter_map(|picture| Some((picture.canonicalize().ok()?, picture.clone())));

@@ -53,12 +53,23 @@ pub fn open_companion(
     let Some(companion) = &model.manifest.companion else {
         return Ok(None);
     };
-    let folder = find_companion(given, companion)?;
+    open_lungs(&find_companion(given, companion)?, engine).map(Some)
+}
+
+/// Opens the segmenter of lungs in a folder.
+fn open_lungs(folder: &Path, engine: &dyn Engine) -> Result<Lungs, Failure> {
     let (model, manifest) = (folder.join("model.onnx"), folder.join("manifest.json"));
     let text =
         fs::read_to_string(&manifest).map_err(|error| Failure::of(&manifest, reason(&error)))?;
     let lungs = Lungs::open(engine, &read_model(&model)?, &text);
-    lungs.map(Some).map_err(|error| Failure::of(&model, error))
+    lungs.map_err(|error| Failure::of(&model, error))
+}
+
+/// Opens the shipped segmenter of lungs, where there is one.
+pub fn open_shipped_lungs(engine: &dyn Engine) -> Result<Option<Lungs>, Failure> {
+    shipped(Path::new("lungs"))
+        .map(|folder| open_lungs(&folder, engine))
+        .transpose()
 }
 
 /// The folder of the companion of a model.

@@ -3,6 +3,7 @@
 mod args;
 mod batch;
 mod device;
+mod evidence;
 mod explain;
 mod failure;
 mod files;
@@ -13,6 +14,7 @@ mod kept;
 mod key;
 mod keys;
 mod question;
+mod ready;
 mod serve;
 mod survey;
 mod verify;
@@ -55,6 +57,7 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = caught(|| match &arguments.command {
+        Command::Evidence(arguments) => evidence::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Gradient(arguments) => gradient::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),

@@ -99,6 +99,14 @@ impl Explainer {
         })
     }
 
+    /// Another model with the same layer, made ready at it on the same engine.
+    ///
+    /// # Errors
+    /// As [`new`](Explainer::new).
+    pub fn of_model(&self, model: Arc<Model>) -> Result<Explainer, ExplainError> {
+        Explainer::new(self.engine.clone(), model, Some(&self.layer))
+    }
+
     /// The engine that it runs on.
     #[must_use]
     pub fn engine(&self) -> EngineInfo {

@@ -1,0 +1,134 @@
+//! Model randomisation: does the map depend on what the model has learned?
+
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+use super::shuffle::Weights;
+use super::similarity::{spearman, spearman_absolute, ssim};
+use super::{Check, Curve, Finding, Number, Silence, Subject};
+use crate::explain::{ExplainError, HeatMap, Watch};
+use crate::random::SplitMix;
+
+/// Adebayo et al. 2018, the cascading parameter randomisation test: the weights are randomised from the scores down, in [`PARTS`] parts after the last layer alone; the map of the same
+/// input and class is made again and compared with the picture's own by rank correlation, with and without signs, and structural similarity. [`DRAWS`] random models a part, and
+/// the mean of them.
+pub struct Randomisation;
+
+const PARTS: usize = 4;
+const DRAWS: usize = 3;
+/// Correlations up to here are what smooth maps of few cells have by chance.
+const UNLIKE: f64 = 0.3;
+/// From here on a map is still the same to the eye.
+const ALIKE: f64 = 0.5;
+
+/// The measures, in order.
+const MEASURES: [&str; 3] = ["spearman", "spearman_absolute", "ssim"];
+
+impl Check for Randomisation {
+    fn id(&self) -> &'static str {
+        "randomisation"
+    }
+
+    fn name(&self) -> &'static str {
+        "Model randomisation"
+    }
+
+    fn about(&self) -> &'static str {
+        "How alike the map stays when the model's weights are randomised from the scores down (Adebayo et al. 2018): rank correlation with and without signs, and structural similarity. Near 0 is better."
+    }
+
+    fn limits(&self) -> &'static str {
+        "A map that depends on the weights may still be wrong; one of few cells is like any other by chance."
+    }
+
+    fn find(&self, subject: &Subject<'_>) -> Result<Finding, Silence> {
+        let model = &subject.explainer.model;
+        let weights = Weights::of(model).map_err(ExplainError::from)?;
+        let total = weights.layers();
+        if total == 0 {
+            return Err(Silence::Nothing("The model keeps no weights as initializers of its layers: there is nothing to randomise.".into()));
+        }
+        let mut counts = vec![1];
+        counts.extend((1..=PARTS).map(|part| (part * total).div_ceil(PARTS)));
+        counts.dedup();
+        let heat = subject.heat();
+        let found = subject.again(counts.len() * DRAWS, &|index, watch| {
+            let layers = counts.get(index / DRAWS).copied().unwrap_or(total);
+            let seed = SplitMix::of(0, index).draw();
+            let map = remade(subject, &weights, layers, seed, watch)?;
+            Ok(map.map(|map| alike(&heat, &subject.at_input(&map))))
+        })?;
+        let stage = |at: usize, measure: usize| {
+            let draws = found.iter().skip(at * DRAWS).take(DRAWS);
+            // Where nothing is left of the map, nothing of it is alike.
+            let values =
+                draws.map(|alike| alike.and_then(|alike| alike.get(measure).copied().flatten()));
+            values.map(Option::unwrap_or_default).sum::<f64>() / DRAWS as f64
+        };
+        let last = counts.len() - 1;
+        let mut numbers: Vec<Number> = (0..)
+            .zip(MEASURES)
+            .map(|(at, name)| Number::new(name, stage(last, at)))
+            .collect();
+        numbers.push(Number::new("spearman_last_layer", stage(0, 0)));
+        let blank = found
+            .iter()
+            .skip(last * DRAWS)
+            .filter(|alike| alike.is_none())
+            .count();
+        numbers.push(Number::new("without_a_map", blank as f64 / DRAWS as f64));
+        let curves = (0..).zip(MEASURES).map(|(at, name)| Curve {
+            name: name.into(),
+            against: "share of layers randomised, from the scores down".into(),
+            points: (0..)
+                .zip(&counts)
+                .map(|(part, &count)| [count as f64 / total as f64, stage(part, at)])
+                .collect(),
+        });
+        let (ranks, magnitudes) = (stage(last, 0), stage(last, 1));
+        let most = ranks.abs().max(magnitudes.abs());
+        let verdict = match most {
+            _ if blank == DRAWS => {
+                "no random model has a map at all, so it depends on what the model has learned"
+            }
+            most if most < UNLIKE => "it depends on what the model has learned",
+            most if most < ALIKE => "it depends on what the model has learned in part",
+            _ => "much of it does not depend on what the model has learned",
+        };
+        Ok(Finding {
+            numbers,
+            curves: curves.collect(),
+            says: format!(
+                "With all {total} layers randomised the map's order of places correlates by {ranks:.2} with the picture's own ({magnitudes:.2} without signs, SSIM {:.2}): {verdict}.",
+                stage(last, 2)
+            ),
+            passes: 0,
+            maps: found.len(),
+        })
+    }
+}
+
+/// The map of the same input and question under a model that forgot its last layers; `None` where it has none to show.
+fn remade(
+    subject: &Subject<'_>,
+    weights: &Weights,
+    layers: usize,
+    seed: u64,
+    watch: &dyn Watch,
+) -> Result<Option<HeatMap>, ExplainError> {
+    let model = weights.forgotten(&subject.explainer.model, layers, seed)?;
+    let explainer = subject.explainer.of_model(Arc::new(model))?;
+    let seen = match explainer.observe(&subject.observation.input) {
+        Err(ExplainError::NotFinite { .. }) => return Ok(None),
+        seen => seen?,
+    };
+    let map = explainer.explain_watched(&seen, subject.question, subject.method, watch)?;
+    Ok(map.empty.is_none().then_some(map))
+}
+
+/// The [`MEASURES`] of two maps; `None` where one is not defined.
+fn alike(a: &Array2<f32>, b: &Array2<f32>) -> [Option<f64>; 3] {
+    let (a, b) = (a.view(), b.view());
+    [spearman(&a, &b), spearman_absolute(&a, &b), ssim(&a, &b)]
+}
