@@ -6,6 +6,7 @@ use ndarray::Array2;
 
 use super::shuffle::Weights;
 use super::similarity::{spearman, spearman_absolute, ssim};
+use super::statistics::mean;
 use super::{Check, Curve, Finding, Number, Silence, Subject};
 use crate::explain::{ExplainError, HeatMap, Watch};
 use crate::random::SplitMix;
@@ -16,7 +17,7 @@ use crate::random::SplitMix;
 pub struct Randomisation;
 
 const PARTS: usize = 4;
-const DRAWS: usize = 3;
+const DRAWS: usize = 5;
 /// Correlations up to here are what smooth maps of few cells have by chance.
 const UNLIKE: f64 = 0.3;
 /// From here on a map is still the same to the eye.
@@ -59,50 +60,55 @@ impl Check for Randomisation {
             let map = remade(subject, &weights, layers, seed, watch)?;
             Ok(map.map(|map| alike(&heat, &subject.at_input(&map))))
         })?;
+        // Over the random models that have a map: most ways to have none say nothing of likeness.
         let stage = |at: usize, measure: usize| {
-            let draws = found.iter().skip(at * DRAWS).take(DRAWS);
-            // Where nothing is left of the map, nothing of it is alike.
-            let values =
-                draws.map(|alike| alike.and_then(|alike| alike.get(measure).copied().flatten()));
-            values.map(Option::unwrap_or_default).sum::<f64>() / DRAWS as f64
+            let draws = found.iter().skip(at * DRAWS).take(DRAWS).flatten();
+            let values: Vec<f64> = draws
+                .filter_map(|alike| alike.get(measure).copied().flatten())
+                .collect();
+            mean(&values)
         };
         let last = counts.len() - 1;
-        let mut numbers: Vec<Number> = (0..)
-            .zip(MEASURES)
-            .map(|(at, name)| Number::new(name, stage(last, at)))
-            .collect();
-        numbers.push(Number::new("spearman_last_layer", stage(0, 0)));
-        let blank = found
+        let draws = found.iter().skip(last * DRAWS);
+        let blank = draws.filter(|alike| alike.is_none()).count();
+        let at_last = MEASURES
             .iter()
-            .skip(last * DRAWS)
-            .filter(|alike| alike.is_none())
-            .count();
+            .enumerate()
+            .filter_map(|(at, name)| Some(Number::new(name, stage(last, at)?)));
+        let mut numbers: Vec<Number> = at_last.collect();
+        numbers.extend(stage(0, 0).map(|value| Number::new("spearman_last_layer", value)));
         numbers.push(Number::new("without_a_map", blank as f64 / DRAWS as f64));
-        let curves = (0..).zip(MEASURES).map(|(at, name)| Curve {
-            name: name.into(),
+        let curves = MEASURES.iter().enumerate().map(|(at, name)| Curve {
+            name: (*name).into(),
             against: "share of layers randomised, from the scores down".into(),
             points: (0..)
                 .zip(&counts)
-                .map(|(part, &count)| [count as f64 / total as f64, stage(part, at)])
+                .filter_map(|(part, &count)| Some([count as f64 / total as f64, stage(part, at)?]))
                 .collect(),
         });
-        let (ranks, magnitudes) = (stage(last, 0), stage(last, 1));
-        let most = ranks.abs().max(magnitudes.abs());
-        let verdict = match most {
-            _ if blank == DRAWS => {
-                "no random model has a map at all, so it depends on what the model has learned"
+        let says = match (stage(last, 0), stage(last, 1)) {
+            (Some(ranks), Some(magnitudes)) => {
+                let verdict = match ranks.abs().max(magnitudes.abs()) {
+                    most if most < UNLIKE => "it depends on what the model has learned",
+                    most if most < ALIKE => "it depends on what the model has learned in part",
+                    _ => "much of it does not depend on what the model has learned",
+                };
+                let blank = match blank {
+                    0 => String::new(),
+                    blank => format!("; {blank} of {DRAWS} random models have no map at all"),
+                };
+                format!(
+                    "With all {total} layers randomised the map's order of places correlates by {ranks:.2} with the picture's own ({magnitudes:.2} without signs){blank}: {verdict}."
+                )
             }
-            most if most < UNLIKE => "it depends on what the model has learned",
-            most if most < ALIKE => "it depends on what the model has learned in part",
-            _ => "much of it does not depend on what the model has learned",
+            _ => format!(
+                "With all {total} layers randomised none of {DRAWS} models has a map at all: it depends on what the model has learned."
+            ),
         };
         Ok(Finding {
             numbers,
             curves: curves.collect(),
-            says: format!(
-                "With all {total} layers randomised the map's order of places correlates by {ranks:.2} with the picture's own ({magnitudes:.2} without signs, SSIM {:.2}): {verdict}.",
-                stage(last, 2)
-            ),
+            says,
             passes: 0,
             maps: found.len(),
         })

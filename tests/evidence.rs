@@ -1,0 +1,389 @@
+//! The checks of heat maps on small classifiers, against pytorch-grad-cam, Quantus, SciPy and scikit-image.
+//!
+//! `tests/fixtures/make_evidence.py` makes what is compared.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic here is a failed test"
+)]
+
+mod common;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use common::{array, classifier, engine, take};
+use gradlens::evidence::{
+    CHECKS, Entry, Evidence, Finding, Mask, Silence, Subject, check, similarity,
+};
+use gradlens::explain::{
+    ExplainError, Explainer, HeatMap, METHODS, Observation, Question, Target, Unwatched, Watch,
+    layer_for, method,
+};
+use gradlens::image::{Picture, Region, resize_linear};
+use gradlens::model::{Limits, Model, onnx};
+use ndarray::{Array2, ArrayD, Axis, Ix2, Ix4, Slice};
+use prost::Message as _;
+use tract_onnx::pb::ModelProto;
+
+/// How far a number may lie from a peer's.
+const TOLERANCE: f64 = 1e-3;
+
+/// The logit of the class that the fixtures explain; checks measure its probability.
+const QUESTION: Question = Question {
+    class: 1,
+    contrast: None,
+    target: Target::Logit,
+};
+
+fn stored(bytes: &[u8]) -> HashMap<String, ArrayD<f32>> {
+    let tensors = ModelProto::decode(bytes)
+        .unwrap()
+        .graph
+        .unwrap()
+        .initializer;
+    let named = tensors.iter();
+    named
+        .map(|tensor| (tensor.name.clone(), array(tensor)))
+        .collect()
+}
+
+/// What the peers say, by `CLASSIFIER/WHAT`.
+static PEERS: LazyLock<HashMap<String, ArrayD<f32>>> =
+    LazyLock::new(|| stored(include_bytes!("fixtures/evidence.onnx")));
+
+/// Maps by `CLASSIFIER/METHOD`.
+static MAPS: LazyLock<HashMap<String, ArrayD<f32>>> =
+    LazyLock::new(|| stored(include_bytes!("fixtures/passes.onnx")));
+
+/// A small classifier made ready for a method, and what it makes of the first of its pictures.
+fn observed(name: &str, method_id: &str) -> (Explainer, Observation) {
+    let mut proto = onnx::read(classifier(name).unwrap(), &Limits::default()).unwrap();
+    let pictures = take(&mut proto, "fixture/input");
+    let model = Model::open(&onnx::write(&proto), None, name).unwrap();
+    let layer = layer_for(method(method_id).unwrap(), &model, None).unwrap();
+    let layer = layer.map(str::to_owned);
+    let explainer = Explainer::new(engine(), Arc::new(model), layer.as_deref()).unwrap();
+    let first = pictures.slice_axis(Axis(0), Slice::from(0..1)).to_owned();
+    let seen = explainer.observe(&first.into_dimensionality::<Ix4>().unwrap());
+    let seen = seen.unwrap();
+    (explainer, seen)
+}
+
+/// A map of these values.
+fn heat_map(values: Array2<f32>) -> HeatMap {
+    HeatMap {
+        min: values.iter().copied().fold(f32::INFINITY, f32::min),
+        max: values.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+        values,
+        empty: None,
+    }
+}
+
+/// A map of an observation, without masks.
+fn subject<'a>(
+    explainer: &'a Explainer,
+    observation: &'a Observation,
+    map: &'a HeatMap,
+    method_id: &str,
+    watch: &'a dyn Watch,
+) -> Subject<'a> {
+    let (_, _, height, width) = observation.input.dim();
+    Subject {
+        explainer,
+        observation,
+        question: &QUESTION,
+        method: method(method_id).unwrap(),
+        map,
+        region: Region::whole(width as u32, height as u32),
+        mask: Err("no mask".into()),
+        lungs: Err("no lungs".into()),
+        watch,
+    }
+}
+
+fn find(id: &str, subject: &Subject<'_>) -> Finding {
+    match check(id).unwrap().find(subject) {
+        Ok(found) => found,
+        Err(silence) => panic!("{id}: {silence:?}"),
+    }
+}
+
+#[test]
+fn numbers_are_the_peers() {
+    let mut worst: HashMap<String, f64> = HashMap::new();
+    let mut compared = 0;
+    for name in ["resnet-bottleneck", "densenet", "mobilenet-v3", "convnext"] {
+        let peer = |what: &str| -> Vec<f64> {
+            let values = &PEERS[&format!("{name}/{what}")];
+            values.iter().map(|value| f64::from(*value)).collect()
+        };
+        let (explainer, seen) = observed(name, "rise");
+        let heat = PEERS[&format!("{name}/map")].clone();
+        let map = heat_map(heat.into_dimensionality::<Ix2>().unwrap());
+        let subject = subject(&explainer, &seen, &map, "rise", &Unwatched);
+        let mut compare = |what: &str, found: &[f64], expected: &[f64]| {
+            assert_eq!(found.len(), expected.len(), "{name} {what}");
+            for (found, expected) in found.iter().zip(expected) {
+                let most = worst.entry(what.to_owned()).or_default();
+                *most = most.max((found - expected).abs());
+                compared += 1;
+            }
+        };
+        let curve = |finding: &Finding, at: usize| -> Vec<f64> {
+            finding.curves[at]
+                .points
+                .iter()
+                .map(|point| point[1])
+                .collect()
+        };
+        for what in ["deletion", "insertion"] {
+            let found = find(what, &subject);
+            let expected = peer(what);
+            compare(what, &curve(&found, 0), &expected);
+            // 20 equal steps: the mean of neighbours.
+            let inner: f64 = expected.iter().sum::<f64>() - (expected[0] + expected[20]) / 2.0;
+            let area = found.number("auc").unwrap();
+            compare(&format!("{what} area"), &[area], &[inner / 20.0]);
+        }
+        let drop = find("average-drop", &subject);
+        let lost = drop.number("drop").unwrap() * f64::from(seen.probabilities[1]);
+        compare("drop", &[lost], &peer("drop"));
+        compare(
+            "increase",
+            &[drop.number("increase").unwrap()],
+            &peer("increase"),
+        );
+        let road = find("road", &subject);
+        // The smallest removal comes first here, the lowest percentile there.
+        for (at, what) in ["road/most", "road/least"].into_iter().enumerate() {
+            let mut found = curve(&road, at);
+            found.reverse();
+            compare(what, &found, &peer(what));
+        }
+        compare(
+            "road",
+            &[road.number("combined").unwrap()],
+            &peer("road/combined"),
+        );
+        for other in ["gradient-x-input", "occlusion", "score-cam"] {
+            let other_map = MAPS[&format!("{name}/{other}")].clone();
+            let other_map = other_map.into_dimensionality::<Ix2>().unwrap();
+            let (height, width) = map.values.dim();
+            let large = resize_linear(&other_map.view(), height, width);
+            let (a, b) = (map.values.view(), large.view());
+            let found = [
+                similarity::spearman(&a, &b),
+                similarity::spearman_absolute(&a, &b),
+                similarity::ssim(&a, &b),
+            ];
+            let found = found.map(Option::unwrap);
+            compare("likeness", &found, &peer(&format!("like/{other}")));
+        }
+    }
+    println!("{worst:#?}");
+    assert_eq!(compared, 4 * (2 * 22 + 2 + 19 + 9));
+    let failed: Vec<_> = worst
+        .iter()
+        .filter(|(_, error)| **error > TOLERANCE)
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// Counts passes and has enough of them at some point.
+struct Impatient {
+    patience: usize,
+    seen: AtomicUsize,
+}
+
+impl Watch for Impatient {
+    fn goes_on(&self, _: usize, _: usize) -> bool {
+        self.seen.fetch_add(1, Ordering::Relaxed) + 1 < self.patience
+    }
+}
+
+#[test]
+fn passes_are_as_many_as_said_and_can_be_stopped() {
+    let (explainer, seen) = observed("densenet", "grad-cam");
+    let map = explainer.explain(&seen, &QUESTION, METHODS[0]).unwrap();
+    let counted = |ids: &[&str]| {
+        let watch = Impatient {
+            patience: usize::MAX,
+            seen: AtomicUsize::new(0),
+        };
+        let said: usize = ids
+            .iter()
+            .map(|id| {
+                let found = find(id, &subject(&explainer, &seen, &map, "grad-cam", &watch));
+                found.passes + found.maps
+            })
+            .sum();
+        assert_eq!(said, watch.seen.load(Ordering::Relaxed), "{ids:?}");
+        said
+    };
+    let both = counted(&["deletion", "insertion"]);
+    assert!((20..=45).contains(&both), "{both}");
+    counted(&["road", "average-drop", "randomisation", "stability"]);
+    for id in [
+        "deletion",
+        "insertion",
+        "road",
+        "randomisation",
+        "stability",
+    ] {
+        let watch = Impatient {
+            patience: 3,
+            seen: AtomicUsize::new(0),
+        };
+        let stopped = check(id)
+            .unwrap()
+            .find(&subject(&explainer, &seen, &map, "grad-cam", &watch));
+        let stopped = stopped.err().unwrap();
+        assert!(
+            matches!(stopped, Silence::Failed(ExplainError::Stopped)),
+            "{id}: {stopped:?}"
+        );
+        assert_eq!(watch.seen.load(Ordering::Relaxed), 3, "{id}");
+    }
+}
+
+/// A gradient map at the pixels hangs on the weights; a map that a method makes of the input alone does not, and is found out.
+#[test]
+fn randomisation_tells_a_map_of_the_input_from_one_of_the_model() {
+    for name in ["resnet-bottleneck", "vit-class-token", "efficientnet"] {
+        let (explainer, seen) = observed(name, "gradient");
+        let gradient = method("gradient").unwrap();
+        let map = explainer.explain(&seen, &QUESTION, gradient).unwrap();
+        let found = find(
+            "randomisation",
+            &subject(&explainer, &seen, &map, "gradient", &Unwatched),
+        );
+        let signed = found.number("spearman").unwrap();
+        assert!(signed.abs() < 0.3, "{name}: {signed}");
+        assert_eq!(found.curves.len(), 3);
+        let shares: Vec<f64> = found.curves[0]
+            .points
+            .iter()
+            .map(|point| point[0])
+            .collect();
+        assert!(
+            shares.is_sorted() && shares.last() == Some(&1.0),
+            "{shares:?}"
+        );
+        // The same once more, to the bit: its chance is seeded.
+        let again = find(
+            "randomisation",
+            &subject(&explainer, &seen, &map, "gradient", &Unwatched),
+        );
+        assert_eq!(found, again);
+    }
+    // Eigen-CAM looks at the activations alone: the last layer's weights come after them.
+    let (explainer, seen) = observed("resnet-bottleneck", "eigen-cam");
+    let map = explainer
+        .explain(&seen, &QUESTION, method("eigen-cam").unwrap())
+        .unwrap();
+    let found = find(
+        "randomisation",
+        &subject(&explainer, &seen, &map, "eigen-cam", &Unwatched),
+    );
+    let last_layer = found.number("spearman_last_layer").unwrap();
+    assert!((last_layer - 1.0).abs() < 1e-6, "{last_layer}");
+    assert!(found.number("spearman").unwrap() < 0.999);
+}
+
+#[test]
+fn a_steady_map_is_stable_and_what_has_nothing_to_say_says_why() {
+    let (explainer, seen) = observed("densenet", "grad-cam");
+    let map = explainer.explain(&seen, &QUESTION, METHODS[0]).unwrap();
+    let plain = subject(&explainer, &seen, &map, "grad-cam", &Unwatched);
+    let stable = find("stability", &plain);
+    assert!((-1.0..=1.0).contains(&stable.number("lowest").unwrap()));
+    for (id, why) in [
+        ("pointing-game", "no mask"),
+        ("energy", "no mask"),
+        ("outside-lungs", "no lungs"),
+    ] {
+        let entry = Entry::of(check(id).unwrap(), &plain).unwrap();
+        assert_eq!(
+            (entry.nothing.as_deref(), entry.found),
+            (Some(why), None),
+            "{id}"
+        );
+    }
+    let empty = HeatMap {
+        empty: Some("The map is empty.".into()),
+        ..heat_map(Array2::zeros((4, 4)))
+    };
+    for &check in CHECKS {
+        let entry = Entry::of(
+            check,
+            &subject(&explainer, &seen, &empty, "grad-cam", &Unwatched),
+        );
+        assert_eq!(entry.unwrap().nothing.as_deref(), Some("The map is empty."));
+    }
+    let error = check("road2").err().unwrap();
+    assert!(
+        CHECKS.iter().all(|check| error.contains(check.id())),
+        "{error}"
+    );
+}
+
+#[test]
+fn masks_are_placed_by_hand() {
+    let (explainer, seen) = observed("densenet", "grad-cam");
+    // A map of the left half, a mask of the left three quarters.
+    let map = heat_map(Array2::from_shape_fn((32, 32), |(_, x)| {
+        if x < 16 { 1.0 } else { 0.0 }
+    }));
+    let pixels = (0..32 * 32).map(|at| if at % 32 < 24 { 255 } else { 0 });
+    let mask = Mask::of_picture(&Picture::from_grey8(32, 32, pixels.collect()).unwrap());
+    let marked = Subject {
+        mask: Ok(&mask),
+        lungs: Ok(&mask),
+        ..subject(&explainer, &seen, &map, "grad-cam", &Unwatched)
+    };
+    let close = |id: &str, number: &str, expected: f64| {
+        let found = find(id, &marked).number(number).unwrap();
+        assert!((found - expected).abs() < 1e-6, "{id} {number}: {found}");
+    };
+    close("energy", "energy", 1.0);
+    close("energy", "uniform", 0.75);
+    close("energy", "gain", 4.0 / 3.0);
+    close("pointing-game", "hit", 1.0);
+    close("outside-lungs", "outside", 0.0);
+    close("outside-lungs", "outside_uniform", 0.25);
+    // Three columns and three rows of 32 on each side: of the left half 16 * 32 - 13 * 26 pixels are border.
+    close(
+        "border",
+        "border",
+        (16.0 * 32.0 - 13.0 * 26.0) / (16.0 * 32.0),
+    );
+    close("border", "uniform", 1.0 - (26.0 * 26.0) / (32.0 * 32.0));
+    let everything = marked.observation.input.clone();
+    let hidden = Array2::from_shape_fn((32, 32), |(_, x)| if x < 24 { 0.0f32 } else { 1.0 });
+    let without = explainer.observe(&(everything * &hidden)).unwrap();
+    close(
+        "outside-lungs",
+        "score_without_lungs",
+        f64::from(without.probabilities[1]),
+    );
+}
+
+#[test]
+fn all_of_it_is_one_record() {
+    let record: Result<Evidence, _> = serde_json::from_str("{}");
+    assert!(record.is_err());
+    assert_eq!(gradlens::evidence::SCHEMA, "gradlens.evidence/1");
+    let ids: Vec<&str> = CHECKS.iter().map(|check| check.id()).collect();
+    let mut once = ids.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), ids.len());
+    assert!(
+        CHECKS
+            .iter()
+            .all(|check| check.about().ends_with('.') && check.limits().ends_with('.'))
+    );
+}
