@@ -5,6 +5,7 @@ mod batched;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod deconv;
+pub mod kernels;
 mod scatter;
 mod tract;
 

@@ -10,7 +10,7 @@ use tract_onnx::pb::{
 use tract_onnx::prelude::*;
 
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
-use super::{deconv, scatter};
+use super::{deconv, kernels, scatter};
 use crate::guard::guarded;
 use crate::model::{half, onnx::parts};
 
@@ -44,6 +44,7 @@ impl Engine for Tract {
             unshare_large_constants(graph);
         }
         let names = fix_inputs(&mut proto, inputs)?;
+        kernels::register();
         let plan = guarded(|| {
             let mut model = read_typed(proto)?;
             scatter::quicken(&mut model)?;

@@ -1,0 +1,22 @@
+//! Kernels for WebAssembly that tract lacks, plugged into it through its public registry.
+//!
+//! They are written over [`lanes`], so that their arithmetic is the same natively, where the tests compare it with tract's own;
+//! only in WebAssembly does the engine use them, since tract has better ones for other processors.
+#![allow(
+    unsafe_code,
+    reason = "tract hands kernels raw pointers; bounds checks in their loops would cost more than the sums"
+)]
+
+mod lanes;
+mod matrix;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod registry;
+mod tile;
+
+pub use matrix::matrix_tile;
+
+/// Makes sure that the registry's entries are part of the program: a linker drops what nothing refers to.
+pub(super) fn register() {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    registry::keep();
+}
