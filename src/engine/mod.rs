@@ -17,7 +17,7 @@ use tract_onnx::pb::ModelProto;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use batched::Batched;
-pub use tract::Tract;
+pub use tract::{Tract, TractWithKernels};
 
 /// Why a graph cannot be run. The message is one line.
 #[derive(Debug, thiserror::Error)]

@@ -35,29 +35,50 @@ impl Engine for Tract {
         }
     }
 
-    fn prepare(
-        &self,
-        mut proto: ModelProto,
-        inputs: &[Spec],
-    ) -> Result<Box<dyn Session>, EngineError> {
-        if let Some(graph) = &mut proto.graph {
-            unshare_large_constants(graph);
-        }
-        let names = fix_inputs(&mut proto, inputs)?;
-        kernels::register();
-        let plan = guarded(|| {
-            let mut model = read_typed(proto)?;
-            scatter::quicken(&mut model)?;
-            deconv::quicken(&mut model)?;
-            model.into_optimized()?.into_runnable()
-        })
-        .map_err(EngineError::Prepare)?;
-        Ok(Box::new(TractSession {
-            plan,
-            inputs: inputs.to_vec(),
-            names,
-        }))
+    fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError> {
+        prepare(graph, inputs, cfg!(target_arch = "wasm32"))
     }
+}
+
+/// tract with the convolutions that it has in WebAssembly on any processor: slower, and there to be tested.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TractWithKernels;
+
+impl Engine for TractWithKernels {
+    fn info(&self) -> EngineInfo {
+        Tract.info()
+    }
+
+    fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError> {
+        prepare(graph, inputs, true)
+    }
+}
+
+fn prepare(
+    mut proto: ModelProto,
+    inputs: &[Spec],
+    own_convolutions: bool,
+) -> Result<Box<dyn Session>, EngineError> {
+    if let Some(graph) = &mut proto.graph {
+        unshare_large_constants(graph);
+    }
+    let names = fix_inputs(&mut proto, inputs)?;
+    kernels::register();
+    let plan = guarded(|| {
+        let mut model = read_typed(proto)?;
+        scatter::quicken(&mut model)?;
+        deconv::quicken(&mut model)?;
+        if own_convolutions {
+            kernels::quicken(&mut model)?;
+        }
+        model.into_optimized()?.into_runnable()
+    })
+    .map_err(EngineError::Prepare)?;
+    Ok(Box::new(TractSession {
+        plan,
+        inputs: inputs.to_vec(),
+        names,
+    }))
 }
 
 /// A prepared tract model.

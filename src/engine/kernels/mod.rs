@@ -7,13 +7,26 @@
     reason = "tract hands kernels raw pointers; bounds checks in their loops would cost more than the sums"
 )]
 
+mod after;
+mod convolution;
+mod depthwise;
+mod fold;
+mod gather;
 mod lanes;
 mod matrix;
+mod operator;
+mod product;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod registry;
 mod tile;
+mod window;
+mod winograd;
 
+pub use after::After;
+pub use convolution::{Convolution, Room};
 pub use matrix::matrix_tile;
+pub(super) use operator::quicken;
+pub use window::Window;
 
 /// Makes sure that the registry's entries are part of the program: a linker drops what nothing refers to.
 pub(super) fn register() {

@@ -1,0 +1,65 @@
+//! What is done to the values of a convolution before they are stored: its activation function.
+
+use std::hash::{Hash, Hasher};
+
+use super::lanes::Lanes;
+
+/// A step on each value.
+#[derive(Debug, Clone, Copy)]
+pub enum After {
+    /// The larger of it and a number: ReLU, the lower end of a clip.
+    AtLeast(f32),
+    /// The smaller of it and a number.
+    AtMost(f32),
+    /// `x * clip(x / 6 + 1/2, 0, 1)`.
+    HardSwish,
+}
+
+impl After {
+    /// The step and its number, so that equal steps can be told.
+    fn key(self) -> (u8, u32) {
+        match self {
+            After::AtLeast(low) => (0, low.to_bits()),
+            After::AtMost(high) => (1, high.to_bits()),
+            After::HardSwish => (2, 0),
+        }
+    }
+}
+
+impl PartialEq for After {
+    fn eq(&self, other: &After) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for After {}
+
+impl Hash for After {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+/// Does all steps to all vectors.
+#[inline(always)]
+pub(super) fn finish<const COUNT: usize>(values: &mut [Lanes; COUNT], after: &[After]) {
+    for step in after {
+        match *step {
+            After::AtLeast(low) => {
+                let low = Lanes::splat(low);
+                *values = values.map(|value| value.max(low));
+            }
+            After::AtMost(high) => {
+                let high = Lanes::splat(high);
+                *values = values.map(|value| value.min(high));
+            }
+            After::HardSwish => {
+                let [sixth, half, one, zero] = [1.0 / 6.0, 0.5, 1.0, 0.0].map(Lanes::splat);
+                *values = values.map(|value| {
+                    let gate = value.mul(sixth).add(half);
+                    value.mul(gate.min(one).max(zero))
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A convolution over two axes, done in the way that suits it.
+
+use super::after::After;
+use super::depthwise::{self, Kernels};
+use super::gather::{self, Maps};
+use super::product::{self, Weights, in_panels};
+use super::tile::ROWS;
+use super::window::{Window, with_rims};
+use super::winograd::{self, Squares};
+
+/// A convolution of maps `[maps, H, W]` into `[rows, output]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Convolution {
+    /// Where the kernels lie.
+    pub window: Window,
+    /// Maps that come in.
+    pub maps: usize,
+    /// Maps that go out.
+    pub rows: usize,
+    /// Parts that maps and rows are divided into; each part of the rows sees its part of the maps only.
+    pub groups: usize,
+    /// What is done to each result.
+    pub after: Vec<After>,
+}
+
+/// How a convolution is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Map by map.
+    Depthwise,
+    /// Square by square, see [`winograd`].
+    Squares,
+    /// As a product with what lies under each window.
+    Columns,
+}
+
+impl Convolution {
+    fn way(&self) -> Way {
+        if self.groups == self.maps && self.groups == self.rows {
+            Way::Depthwise
+        } else if self.groups == 1 && winograd::fits(&self.window, self.rows, self.maps) {
+            Way::Squares
+        } else {
+            Way::Columns
+        }
+    }
+
+    /// Rows and depth of a group's matrix of weights.
+    fn matrix(&self) -> [usize; 2] {
+        [
+            self.rows / self.groups,
+            self.maps / self.groups * self.window.taps(),
+        ]
+    }
+
+    /// Kernels `[rows, maps / groups, y, x]` in the form that [`run`](Convolution::run) wants, which is nobody else's business.
+    #[must_use]
+    pub fn prepare(&self, kernels: &[f32]) -> Vec<f32> {
+        let [rows, depth] = self.matrix();
+        match self.way() {
+            Way::Depthwise => kernels.to_vec(),
+            Way::Squares => winograd::transformed(kernels, self.rows, self.maps),
+            Way::Columns => kernels
+                .chunks_exact((rows * depth).max(1))
+                .flat_map(|matrix| in_panels(matrix, rows, depth))
+                .collect(),
+        }
+    }
+
+    /// Convolves the maps of one picture. `kernels` are prepared, `bias` holds one number a row.
+    ///
+    /// # Panics
+    /// Where a slice is not as long as the geometry says.
+    pub fn run(
+        &self,
+        kernels: &[f32],
+        bias: &[f32],
+        maps: &[f32],
+        result: &mut [f32],
+        room: &mut Room,
+    ) {
+        let window = &self.window;
+        assert_eq!(
+            maps.len(),
+            self.maps * window.size.iter().product::<usize>()
+        );
+        assert_eq!(result.len(), self.rows * window.positions());
+        assert_eq!(bias.len(), self.rows);
+        let after = &self.after;
+        match self.way() {
+            Way::Depthwise => {
+                let kernels = Kernels {
+                    window,
+                    values: kernels,
+                    bias,
+                    after,
+                };
+                depthwise::convolve(&kernels, maps, result);
+            }
+            Way::Squares => {
+                let squares = Squares {
+                    window,
+                    kernels,
+                    rows: self.rows,
+                    maps: self.maps,
+                    bias,
+                    after,
+                };
+                winograd::convolve(&squares, maps, result, &mut room.squares);
+            }
+            Way::Columns => self.by_columns(kernels, bias, maps, result, room),
+        }
+    }
+
+    fn by_columns(
+        &self,
+        kernels: &[f32],
+        bias: &[f32],
+        maps: &[f32],
+        result: &mut [f32],
+        room: &mut Room,
+    ) {
+        let Room {
+            rimmed, columns, ..
+        } = room;
+        let [rows, depth] = self.matrix();
+        let window = self.window.flattened();
+        let (maps, size) = with_rims(maps, &window, rimmed);
+        let taps = window.tap_offsets(size[1]);
+        let count = self.maps / self.groups;
+        let panels = rows.div_ceil(ROWS) * ROWS * depth;
+        let parts = kernels.chunks_exact(panels).zip(bias.chunks_exact(rows));
+        let maps = maps.chunks_exact(count * size.iter().product::<usize>());
+        let results = result.chunks_exact_mut(rows * window.positions());
+        for (((panels, bias), values), result) in parts.zip(maps).zip(results) {
+            let weights = Weights {
+                panels,
+                rows,
+                depth,
+                bias,
+                after: &self.after,
+            };
+            if depth == values.len() {
+                // One position that sees everything, in order.
+                product::multiply_vector(&weights, values, result);
+                continue;
+            }
+            let maps = Maps {
+                values,
+                size,
+                count,
+            };
+            product::multiply(&weights, result, columns, |first, block| {
+                gather::columns(maps, &window, &taps, first, block);
+            });
+        }
+    }
+}
+
+/// Room for intermediate values, used again and again.
+#[derive(Debug, Default)]
+pub struct Room {
+    rimmed: Vec<f32>,
+    columns: Vec<f32>,
+    squares: winograd::Room,
+}

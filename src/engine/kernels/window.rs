@@ -1,0 +1,100 @@
+//! The geometry of a convolution over two axes, and its maps with a rim of zeros.
+
+/// How a window moves over maps `[C, H, W]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Rows and columns of a map.
+    pub size: [usize; 2],
+    /// Rows and columns of the result.
+    pub output: [usize; 2],
+    /// Rows and columns of the kernel.
+    pub kernel: [usize; 2],
+    /// Rows and columns from one position to the next.
+    pub strides: [usize; 2],
+    /// Rows and columns from one of the kernel's weights to the next.
+    pub dilations: [usize; 2],
+    /// Rows and columns of zeros before the first.
+    pub before: [usize; 2],
+}
+
+impl Window {
+    /// Positions of the window: values of a result's map.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    /// Weights of a kernel.
+    #[must_use]
+    pub fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
+    /// The same window; one that visits every place in order sees each map as a single row.
+    pub(super) fn flattened(&self) -> Window {
+        let in_order = self.taps() == 1
+            && self.strides == [1, 1]
+            && self.before == [0, 0]
+            && self.size == self.output;
+        let mut window = self.clone();
+        if in_order {
+            window.size = [1, self.positions()];
+            window.output = window.size;
+        }
+        window
+    }
+
+    /// Rows and columns of a map that the windows reach, the rim included.
+    pub(super) fn reach(&self) -> [usize; 2] {
+        std::array::from_fn(|axis| {
+            (self.output[axis] - 1) * self.strides[axis]
+                + (self.kernel[axis] - 1) * self.dilations[axis]
+                + 1
+        })
+    }
+
+    /// Where the kernel's weights lie in a map of `columns` columns, from the window's corner.
+    pub(super) fn tap_offsets(&self, columns: usize) -> Vec<usize> {
+        let [rows, taps] = self.kernel;
+        (0..rows)
+            .flat_map(|y| (0..taps).map(move |x| (y, x)))
+            .map(|(y, x)| y * self.dilations[0] * columns + x * self.dilations[1])
+            .collect()
+    }
+}
+
+/// Maps with as much rim as the windows reach beyond them, and the size of one: those given, where there is no rim.
+pub(super) fn with_rims<'a>(
+    maps: &'a [f32],
+    window: &Window,
+    room: &'a mut Vec<f32>,
+) -> (&'a [f32], [usize; 2]) {
+    let reach = window.reach();
+    let inside = |axis: usize| reach[axis] <= window.size[axis];
+    if window.before == [0, 0] && inside(0) && inside(1) {
+        return (maps, window.size);
+    }
+    let area = reach.iter().product::<usize>();
+    let maps = maps.chunks_exact(window.size.iter().product());
+    room.clear();
+    room.resize(maps.len() * area, 0.0);
+    for (map, to) in maps.zip(room.chunks_exact_mut(area)) {
+        with_rim(map, window.size, window.before, to, reach[1]);
+    }
+    (room, reach)
+}
+
+/// Copies one map to `to`, `rows` by `columns` and full of zeros, behind `before` rows and columns; what does not fit is left out.
+pub(super) fn with_rim(
+    map: &[f32],
+    size: [usize; 2],
+    before: [usize; 2],
+    to: &mut [f32],
+    columns: usize,
+) {
+    let width = size[1].min(columns.saturating_sub(before[1]));
+    let lines = to.chunks_exact_mut(columns).skip(before[0]);
+    for (line, source) in lines.zip(map.chunks_exact(size[1])) {
+        line[before[1]..][..width].copy_from_slice(&source[..width]);
+    }
+}

@@ -1,0 +1,263 @@
+//! Convolutions with kernels of 3 by 3 that move by one place, with 16 products for 2 by 2 results instead of 36.
+//!
+//! Winograd's F(2x2, 3x3), after Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015): a kernel `g` becomes
+//! `G g Gᵀ` once, four by four values `d` of a map become `Bᵀ d B`, their products are added up over the maps, and the
+//! sums `m` become results by `Aᵀ m A`. The numbers of `B` and `A` are 0, 1 and -1, those of `G` 0, 1 and one half: rounding
+//! errors stay close to those of a direct sum.
+
+use super::after::{After, finish};
+use super::lanes::{LANES, Lanes};
+use super::product::in_panels;
+use super::tile::{COLUMNS, ROWS, add_product};
+use super::window::{Window, with_rim};
+
+/// Products for a square of 2 by 2 results.
+const PRODUCTS: usize = 16;
+/// Groups of neighbouring squares in a panel of columns; a group is a vector.
+const GROUPS: usize = COLUMNS / LANES;
+/// Floats of transformed maps that are made at a time: they stay in a core's second cache.
+const BLOCK: usize = 96 << 10;
+
+/// Whether this is a convolution that [`convolve`] can do, and large enough for it to pay.
+pub(super) fn fits(window: &Window, rows: usize, maps: usize) -> bool {
+    window.kernel == [3, 3]
+        && window.strides == [1, 1]
+        && window.dilations == [1, 1]
+        && rows >= 2 * ROWS
+        && maps >= 2 * ROWS
+        && window.output.iter().all(|&size| size >= 4)
+}
+
+/// Kernels `[rows, maps, 3, 3]`, transformed: for each panel of rows and each product, `[maps, ROWS]`.
+pub(super) fn transformed(kernels: &[f32], rows: usize, maps: usize) -> Vec<f32> {
+    let panels = rows.div_ceil(ROWS);
+    let length = maps * ROWS;
+    let mut all = vec![0.0; panels * PRODUCTS * length];
+    let mut matrix = vec![0.0; rows * maps];
+    let kernels: Vec<_> = kernels
+        .as_chunks::<9>()
+        .0
+        .iter()
+        .map(transformed_kernel)
+        .collect();
+    for product in 0..PRODUCTS {
+        for (value, kernel) in matrix.iter_mut().zip(&kernels) {
+            *value = kernel[product];
+        }
+        let in_panels = in_panels(&matrix, rows, maps);
+        for (panel, values) in in_panels.chunks_exact(length).enumerate() {
+            all[(panel * PRODUCTS + product) * length..][..length].copy_from_slice(values);
+        }
+    }
+    all
+}
+
+/// `G g Gᵀ`.
+fn transformed_kernel(kernel: &[f32; 9]) -> [f32; PRODUCTS] {
+    let stretch = |[a, b, c]: [f32; 3]| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
+    let columns: [[f32; 4]; 3] =
+        std::array::from_fn(|x| stretch([kernel[x], kernel[3 + x], kernel[6 + x]]));
+    let rows: [[f32; 4]; 4] =
+        std::array::from_fn(|y| stretch([columns[0][y], columns[1][y], columns[2][y]]));
+    std::array::from_fn(|product| rows[product / 4][product % 4])
+}
+
+/// A convolution whose kernels are transformed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Squares<'a> {
+    pub window: &'a Window,
+    /// As [`transformed`] makes them.
+    pub kernels: &'a [f32],
+    pub rows: usize,
+    pub maps: usize,
+    /// One number a row.
+    pub bias: &'a [f32],
+    pub after: &'a [After],
+}
+
+/// Room for intermediate values, used again and again.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    rimmed: Vec<f32>,
+    columns: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+/// Rows of squares, groups in each of them, and the size of a map with its rim: whole groups, and two values behind.
+struct Plan {
+    lines: usize,
+    groups: usize,
+    size: [usize; 2],
+}
+
+impl Plan {
+    fn of(window: &Window) -> Plan {
+        let lines = window.output[0].div_ceil(2);
+        let groups = window.output[1].div_ceil(2 * LANES);
+        Plan {
+            lines,
+            groups,
+            size: [2 * lines + 2, 2 * LANES * groups + 2],
+        }
+    }
+}
+
+/// Convolves `maps`, `[maps, H, W]`, into `result`, `[rows, output]`.
+pub(super) fn convolve(squares: &Squares, maps: &[f32], result: &mut [f32], room: &mut Room) {
+    let window = squares.window;
+    let plan = Plan::of(window);
+    let area = plan.size.iter().product::<usize>();
+    room.rimmed.clear();
+    room.rimmed.resize(squares.maps * area, 0.0);
+    let sources = maps.chunks_exact(window.size.iter().product());
+    for (map, to) in sources.zip(room.rimmed.chunks_exact_mut(area)) {
+        with_rim(map, window.size, window.before, to, plan.size[1]);
+    }
+    let groups = plan.lines * plan.groups;
+    let panels = groups.div_ceil(GROUPS);
+    let panel_length = squares.maps * COLUMNS;
+    let step = (BLOCK / (PRODUCTS * panel_length)).clamp(1, panels);
+    room.columns.resize(PRODUCTS * step * panel_length, 0.0);
+    room.sums.resize(step * PRODUCTS * ROWS * COLUMNS, 0.0);
+    for first in (0..panels).step_by(step) {
+        let count = step.min(panels - first);
+        for panel in 0..count {
+            for group in 0..GROUPS {
+                let index = ((first + panel) * GROUPS + group).min(groups - 1);
+                let corner =
+                    index / plan.groups * 2 * plan.size[1] + index % plan.groups * 2 * LANES;
+                let to = panel * panel_length + group * LANES;
+                transform_group(
+                    &room.rimmed,
+                    area,
+                    plan.size[1],
+                    corner,
+                    &mut room.columns[to..],
+                    count * panel_length,
+                );
+            }
+        }
+        let columns = &room.columns[..PRODUCTS * count * panel_length];
+        for row in (0..squares.rows).step_by(ROWS) {
+            add_up(squares, row, columns, count, &mut room.sums);
+            for panel in 0..count {
+                let sums =
+                    &room.sums[panel * PRODUCTS * ROWS * COLUMNS..][..PRODUCTS * ROWS * COLUMNS];
+                for group in 0..GROUPS {
+                    let index = (first + panel) * GROUPS + group;
+                    if index < groups {
+                        let place = [index / plan.groups * 2, index % plan.groups * 2 * LANES];
+                        put_group(squares, row, &sums[group * LANES..], place, result);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `Bᵀ d B` of four neighbouring squares in every map: 16 vectors a map, `distance` floats apart.
+fn transform_group(
+    rimmed: &[f32],
+    area: usize,
+    columns: usize,
+    corner: usize,
+    to: &mut [f32],
+    distance: usize,
+) {
+    let maps = rimmed.len() / area;
+    assert!(corner + 3 * columns + 2 * LANES + 2 <= area);
+    assert!((PRODUCTS - 1) * distance + (maps - 1) * COLUMNS + LANES <= to.len());
+    for map in 0..maps {
+        // Safety: the four rows are read from `corner` on, ten floats of each, which the first assertion is about; what is written
+        // is what the second one is about.
+        unsafe {
+            let from = rimmed.as_ptr().add(map * area + corner);
+            let to = to.as_mut_ptr().add(map * COLUMNS);
+            let across: [[Lanes; 4]; 4] = std::array::from_fn(|row| {
+                let from = from.add(row * columns);
+                let [a, b] = [Lanes::load(from), Lanes::load(from.add(4))];
+                let [c, d] = [Lanes::load(from.add(2)), Lanes::load(from.add(6))];
+                combine([a.even(b), a.odd(b), c.even(d), c.odd(d)])
+            });
+            for x in 0..4 {
+                let down = combine([across[0][x], across[1][x], across[2][x], across[3][x]]);
+                for (y, value) in down.into_iter().enumerate() {
+                    value.store(to.add((4 * y + x) * distance));
+                }
+            }
+        }
+    }
+}
+
+/// `Bᵀ d` of one axis.
+#[inline(always)]
+fn combine([a, b, c, d]: [Lanes; 4]) -> [Lanes; 4] {
+    [a.sub(c), b.add(c), c.sub(b), b.sub(d)]
+}
+
+/// Sums of products for a panel of rows and `count` panels of columns, `[panel, product, ROWS, COLUMNS]`.
+fn add_up(squares: &Squares, row: usize, columns: &[f32], count: usize, sums: &mut [f32]) {
+    let depth = squares.maps;
+    let kernels = &squares.kernels[row * PRODUCTS * depth..][..PRODUCTS * ROWS * depth];
+    assert!(columns.len() == PRODUCTS * count * depth * COLUMNS);
+    assert!(sums.len() >= count * PRODUCTS * ROWS * COLUMNS);
+    let products = kernels
+        .chunks_exact(ROWS * depth)
+        .zip(columns.chunks_exact(count * depth * COLUMNS));
+    for (product, (a, columns)) in products.enumerate() {
+        for (panel, b) in columns.chunks_exact(depth * COLUMNS).enumerate() {
+            let to = &mut sums[(panel * PRODUCTS + product) * ROWS * COLUMNS..][..ROWS * COLUMNS];
+            // Safety: `a` holds `depth` steps of `ROWS` floats, `b` of `COLUMNS`; `to` has room for a tile.
+            unsafe {
+                let zero = [[Lanes::splat(0.0); COLUMNS / LANES]; ROWS];
+                let tile = add_product(zero, depth, a.as_ptr(), b.as_ptr());
+                for (index, vector) in tile.into_iter().flatten().enumerate() {
+                    vector.store(to.as_mut_ptr().add(index * LANES));
+                }
+            }
+        }
+    }
+}
+
+/// `Aᵀ m A` of four neighbouring squares for a panel of rows, stored at a place of the result.
+fn put_group(squares: &Squares, row: usize, sums: &[f32], [y, x]: [usize; 2], result: &mut [f32]) {
+    let [height, width] = squares.window.output;
+    assert!(sums.len() >= ((PRODUCTS - 1) * ROWS + ROWS - 1) * COLUMNS + LANES);
+    for (index, bias) in squares.bias[row..].iter().enumerate().take(ROWS) {
+        // Safety: the assertion is about the last of them.
+        let sum = |product: usize| unsafe {
+            Lanes::load(sums.as_ptr().add((product * ROWS + index) * COLUMNS))
+        };
+        let down: [[Lanes; 4]; 2] = {
+            let columns: [[Lanes; 2]; 4] =
+                std::array::from_fn(|x| gather([sum(x), sum(4 + x), sum(8 + x), sum(12 + x)]));
+            [0, 1].map(|y| [columns[0][y], columns[1][y], columns[2][y], columns[3][y]])
+        };
+        let bias = Lanes::splat(*bias);
+        let map = &mut result[(row + index) * height * width..][..height * width];
+        for (line, values) in down.into_iter().enumerate().take(height - y) {
+            let [even, odd] = gather(values);
+            let mut values = even.in_turns(odd).map(|value| value.add(bias));
+            finish(&mut values, squares.after);
+            let slots = &mut map[(y + line) * width..][x..width];
+            if slots.len() >= 2 * LANES {
+                // Safety: there is room for eight.
+                unsafe {
+                    values[0].store(slots.as_mut_ptr());
+                    values[1].store(slots.as_mut_ptr().add(LANES));
+                }
+            } else {
+                let values = values.into_iter().flat_map(Lanes::to_array);
+                for (slot, value) in slots.iter_mut().zip(values) {
+                    *slot = value;
+                }
+            }
+        }
+    }
+}
+
+/// `Aᵀ m` of one axis.
+#[inline(always)]
+fn gather([a, b, c, d]: [Lanes; 4]) -> [Lanes; 2] {
+    [a.add(b).add(c), b.sub(c).sub(d)]
+}
