@@ -122,7 +122,7 @@ impl Product {
         }
         assert!(specs.iter().all(|spec| kernel.can_fuse(spec)));
         unsafe {
-            let store = kernel.c_from_data_and_strides(4, 4 * row as isize, 4 * column as isize);
+            let store = kernel.c_from_data_and_strides(4, row as isize, column as isize);
             specs.push(FusedSpec::Store(store.wrap(&result.view_mut())));
             kernel.run(m, n, &specs).unwrap();
         }

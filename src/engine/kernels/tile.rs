@@ -17,22 +17,16 @@ pub(super) type Sums = [[Lanes; VECTORS]; ROWS];
 
 /// `sums` plus the product of a panel of A, [`ROWS`] numbers a step, and a panel of B, [`COLUMNS`] numbers a step.
 ///
+/// One step a turn: with two, V8 runs out of registers, and reaches two thirds of the speed.
+///
 /// # Safety
 /// Both panels must hold `depth` steps.
 #[inline(always)]
 pub(super) unsafe fn add_product(sums: Sums, depth: usize, a: *const f32, b: *const f32) -> Sums {
     let mut sums = sums;
-    let (mut a, mut b) = (a, b);
-    // Safety: `depth` steps of both are read, as the caller grants.
-    unsafe {
-        for _ in 0..depth / 2 {
-            step(&mut sums, a, b);
-            step(&mut sums, a.add(ROWS), b.add(COLUMNS));
-            (a, b) = (a.add(2 * ROWS), b.add(2 * COLUMNS));
-        }
-        if depth % 2 == 1 {
-            step(&mut sums, a, b);
-        }
+    for index in 0..depth {
+        // Safety: `depth` steps of both are read, as the caller grants.
+        unsafe { step(&mut sums, a.add(index * ROWS), b.add(index * COLUMNS)) };
     }
     sums
 }

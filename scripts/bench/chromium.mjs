@@ -1,0 +1,90 @@
+/** The engines in headless Chromium, each in a process of its own. */
+import { copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { chromium } from '@playwright/test';
+import { serve } from '../serve.mjs';
+import { root } from '../steps.mjs';
+import { processorTime } from './processes.mjs';
+import { packages } from './peers.mjs';
+
+const site = path.join(root, 'target', 'bench', 'site');
+
+/** Files of the benchmark's page. */
+function layOut(classifiers) {
+  rmSync(site, { recursive: true, force: true });
+  mkdirSync(path.join(site, 'models'), { recursive: true });
+  for (const file of ['page.js', 'runner.js']) {
+    copyFileSync(path.join(root, 'scripts', 'bench', file), path.join(site, file));
+  }
+  cpSync(path.join(root, 'www', 'src', 'wasm'), path.join(site, 'gradlens'), { recursive: true });
+  symlinkSync(path.join(packages, 'onnxruntime-web', 'dist'), path.join(site, 'onnxruntime'));
+  writeFileSync(
+    path.join(site, 'index.html'),
+    '<!doctype html><title>Benchmark</title><script type="module" src="page.js"></script>',
+  );
+  for (const { name, model, picture } of classifiers) {
+    symlinkSync(model, path.join(site, 'models', `${name}.onnx`));
+    writeFileSync(path.join(site, 'models', `${name}.png`), picture);
+  }
+}
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+const args = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  // Pages in the background are measured, too.
+  '--disable-renderer-backgrounding',
+  '--disable-background-timer-throttling',
+];
+
+/** Serves the page; `open` makes an engine in a browser of its own, `close` ends it all. */
+export async function browser(classifiers) {
+  layOut(classifiers);
+  const { server, address } = await serve(site, 0);
+  let version = 'Chromium';
+  return {
+    get version() {
+      return version;
+    },
+    async open(name, threads) {
+      // A browser each: then a process is this engine's, whichever of its own the browser gives to the page.
+      const instance = await chromium.launch({ executablePath, args });
+      version = `Chromium ${instance.version()}`;
+      const control = await instance.newBrowserCDPSession();
+      const page = await instance.newPage();
+      await page.goto(address);
+      await page.waitForFunction(() => 'bench' in globalThis);
+      await page.evaluate(([n, t]) => globalThis.bench.make(n, t), [name, threads]);
+      const used = async () => {
+        const { processInfo } = await control.send('SystemInfo.getProcessInfo');
+        const renderers = processInfo.filter(({ type }) => type === 'renderer');
+        const times = renderers.map(({ id }) => processorTime(id));
+        return times.includes(null) ? null : times.reduce((sum, time) => sum + time, 0);
+      };
+      const measured = async (action) => {
+        const start = await used();
+        const wall = await action();
+        const end = await used();
+        return { wall, cpu: start === null || end === null ? null : end - start };
+      };
+      return {
+        fetch: ({ name, size, manifest }) =>
+          page.evaluate((c) => globalThis.bench.fetch(c), { name, size, manifest }),
+        load: () => measured(() => page.evaluate(() => globalThis.bench.load())),
+        run: (what, count) =>
+          measured(() => page.evaluate(([w, c]) => globalThis.bench.run(w, c), [what, count])),
+        bytes: () => page.evaluate(() => globalThis.bench.bytes()),
+        close: () => instance.close(),
+      };
+    },
+    async close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

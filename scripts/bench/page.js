@@ -1,0 +1,41 @@
+/** The page of the benchmark: makes one engine, and does what the script outside asks for. */
+import { gradlens, onnxruntime, timed } from './runner.js';
+
+const bytesOf = async (address) => {
+  const response = await fetch(address);
+  if (!response.ok) throw new Error(`${address}: ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+};
+
+let engine = null;
+let classifier = null;
+
+const makers = {
+  async gradlens() {
+    const glue = await import('./gradlens/gradlens.js');
+    const { memory } = await glue.default({ module_or_path: './gradlens/gradlens_bg.wasm' });
+    return gradlens(glue, memory);
+  },
+  async 'onnxruntime-web'(threads) {
+    const ort = await import('./onnxruntime/ort.wasm.min.mjs');
+    ort.env.wasm.wasmPaths = new URL('./onnxruntime/', location.href).href;
+    return onnxruntime(ort, threads);
+  },
+};
+
+globalThis.bench = {
+  async make(name, threads) {
+    if (threads > 1 && !crossOriginIsolated) throw new Error('the page is not isolated');
+    engine = await makers[name](threads);
+  },
+  /** Fetches a classifier and its picture; the time that takes is nobody's. */
+  async fetch({ name, size, manifest }) {
+    const [bytes, picture] = await Promise.all(
+      [`models/${name}.onnx`, `models/${name}.png`].map(bytesOf),
+    );
+    classifier = { name, size, manifest, bytes, picture };
+  },
+  load: () => timed(() => engine.load(classifier)),
+  run: (what, count) => timed(() => engine.run(what, count)),
+  bytes: () => engine.bytes(),
+};
