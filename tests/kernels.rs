@@ -9,8 +9,15 @@
     reason = "tract's kernels take raw pointers, from tests too"
 )]
 
-use gradlens::engine::kernels::matrix_tile;
+mod common;
+
+use gradlens::engine::kernels::{After, Convolution, Room, Window, matrix_tile};
+use gradlens::engine::{Engine, Kind, Spec, Tract, TractWithKernels, Value};
 use gradlens::evidence::statistics::SplitMix;
+use gradlens::gradient::{SEED, differentiate};
+use gradlens::model::{Limits, Model, onnx};
+use ndarray::ArrayD;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{DatumType, Tensor};
 use tract_onnx::tract_core::tract_linalg::BinOp;
 use tract_onnx::tract_core::tract_linalg::generic::mmm::generic_f32_4x4;
@@ -18,6 +25,8 @@ use tract_onnx::tract_core::tract_linalg::mmm::{
     AsInputValue, FusedKerSpec, FusedSpec, MatMatMul, MatMatMulKer, OutputStoreKer,
 };
 use wasm_bindgen_test::wasm_bindgen_test;
+
+use common::{classifier, classifier_names, take, worst};
 
 #[cfg(target_arch = "wasm32")]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -226,7 +235,6 @@ fn what_the_tile_cannot_do_is_an_error() {
 #[cfg(target_arch = "wasm32")]
 #[wasm_bindgen_test]
 fn tract_prefers_the_tile_for_products_of_matrices() {
-    use gradlens::engine::{Engine, Tract};
     use tract_onnx::tract_core::tract_linalg::MmmDispatch;
 
     // What refers to the engine is linked with it, and the tile's entry in tract's registry with that.
@@ -238,4 +246,176 @@ fn tract_prefers_the_tile_for_products_of_matrices() {
     assert_eq!(chosen(Some(32), Some(100)), "gradlens_f32_4x8");
     assert_eq!(chosen(Some(32), None), "gradlens_f32_4x8");
     assert!(chosen(Some(32), Some(1)).starts_with("wasm_f32"));
+}
+
+/// A convolution of random geometry; `None` where the window is larger than the map.
+fn random_convolution(numbers: &mut Numbers) -> Option<Convolution> {
+    let mut pair = |first: usize, bound: usize| [0, 1].map(|_| first + numbers.below(bound));
+    let size = pair(1, 32);
+    let kernel = match pair(0, 4)[0] {
+        0 => [3, 3],
+        1 => [1, 1],
+        _ => pair(1, 7),
+    };
+    let strides = match pair(0, 2)[0] {
+        0 => [1, 1],
+        _ => pair(1, 3),
+    };
+    let dilations = match pair(0, 4)[0] {
+        0 => pair(1, 2),
+        _ => [1, 1],
+    };
+    let (before, behind) = (pair(0, 4), pair(0, 3));
+    let mut output = [0; 2];
+    for axis in 0..2 {
+        let extent = (kernel[axis] - 1) * dilations[axis] + 1;
+        let room = (size[axis] + before[axis] + behind[axis]).checked_sub(extent)?;
+        output[axis] = room / strides[axis] + 1;
+    }
+    let [a, b, c] = [5, 9, 30].map(|bound| 1 + numbers.below(bound));
+    let (maps, rows, groups) = match numbers.below(3) {
+        0 => (b, b, b),
+        1 => (2 * a, 2 * b, 2),
+        _ => (c, b + 2 * a, 1),
+    };
+    let after = match numbers.below(4) {
+        0 => vec![],
+        1 => vec![After::AtLeast(0.0)],
+        2 => vec![After::AtLeast(0.0), After::AtMost(6.0)],
+        _ => vec![After::HardSwish],
+    };
+    let window = Window {
+        size,
+        output,
+        kernel,
+        strides,
+        dilations,
+        before,
+    };
+    Some(Convolution {
+        window,
+        maps,
+        rows,
+        groups,
+        after,
+    })
+}
+
+/// The definition, in double precision.
+fn by_definition(of: &Convolution, kernels: &[f32], bias: &[f32], maps: &[f32]) -> Vec<f32> {
+    let Window {
+        size,
+        output,
+        kernel,
+        strides,
+        dilations,
+        before,
+    } = &of.window;
+    let [maps_each, rows_each] = [of.maps / of.groups, of.rows / of.groups];
+    let mut results = Vec::new();
+    for row in 0..of.rows {
+        for position in 0..output[0] * output[1] {
+            let place = [position / output[1], position % output[1]];
+            let mut sum = f64::from(bias[row]);
+            for map in 0..maps_each {
+                for tap in 0..kernel[0] * kernel[1] {
+                    let tap_at = [tap / kernel[1], tap % kernel[1]];
+                    let at = [0, 1].map(|axis| {
+                        (place[axis] * strides[axis] + tap_at[axis] * dilations[axis])
+                            .checked_sub(before[axis])
+                            .filter(|&at| at < size[axis])
+                    });
+                    let [Some(y), Some(x)] = at else { continue };
+                    let map_index = row / rows_each * maps_each + map;
+                    let weight = kernels[(row * maps_each + map) * kernel[0] * kernel[1] + tap];
+                    let value = maps[(map_index * size[0] + y) * size[1] + x];
+                    sum += f64::from(weight) * f64::from(value);
+                }
+            }
+            for step in &of.after {
+                sum = match *step {
+                    After::AtLeast(low) => sum.max(low.into()),
+                    After::AtMost(high) => sum.min(high.into()),
+                    After::HardSwish => sum * (sum / 6.0 + 0.5).clamp(0.0, 1.0),
+                };
+            }
+            results.push(sum as f32);
+        }
+    }
+    results
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn convolutions_of_random_geometry_are_what_the_definition_says() {
+    let mut numbers = Numbers(SplitMix(2));
+    let mut room = Room::default();
+    for case in 0..600 {
+        let Some(convolution) = random_convolution(&mut numbers) else {
+            continue;
+        };
+        let window = &convolution.window;
+        let count = convolution.rows * convolution.maps / convolution.groups;
+        let mut floats = |count: usize| (0..count).map(|_| numbers.float()).collect::<Vec<_>>();
+        let kernels = floats(count * window.taps());
+        let bias = floats(convolution.rows);
+        let maps = floats(convolution.maps * window.size[0] * window.size[1]);
+        let mut found = vec![f32::NAN; convolution.rows * window.positions()];
+        let prepared = convolution.prepare(&kernels);
+        convolution.run(&prepared, &bias, &maps, &mut found, &mut room);
+        let expected = by_definition(&convolution, &kernels, &bias, &maps);
+        // Sums are of up to 1500 numbers below one.
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() < 5e-5,
+                "case {case}: {found}, {expected}, {convolution:?}"
+            );
+        }
+    }
+}
+
+/// The outputs of a gradient graph at the recommended layer and the pixels.
+fn outputs(
+    engine: &dyn Engine,
+    graph: &ModelProto,
+    input: &ArrayD<f32>,
+    seed: &ArrayD<f32>,
+) -> Vec<ArrayD<f32>> {
+    let declared = &graph.graph.as_ref().unwrap().input;
+    let given: Vec<&ArrayD<f32>> = declared
+        .iter()
+        .map(|declared| if declared.name == SEED { seed } else { input })
+        .collect();
+    let specs: Vec<Spec> = given
+        .iter()
+        .map(|values| Spec {
+            kind: Kind::F32,
+            shape: values.shape().to_vec(),
+        })
+        .collect();
+    let session = engine.prepare(graph.clone(), &specs).unwrap();
+    let values: Vec<Value> = given.into_iter().cloned().map(Value::F32).collect();
+    let results = session.run(&values).unwrap();
+    results.into_iter().filter_map(Value::into_f32).collect()
+}
+
+/// Natively this compares both ways; in a browser both engines have the kernels, and the zoo compares them with PyTorch.
+#[wasm_bindgen_test(unsupported = test)]
+fn small_classifiers_give_the_same_with_and_without_the_kernels() {
+    for name in classifier_names() {
+        let bytes = classifier(name).unwrap();
+        let mut proto = onnx::read(bytes, &Limits::default()).unwrap();
+        let [input, seed] =
+            ["input", "seed"].map(|what| take(&mut proto, &format!("fixture/{what}")));
+        for what in ["scores", "gradient/layer", "gradient/input", "cam"] {
+            take(&mut proto, &format!("expected/{what}"));
+        }
+        let model = Model::open(&onnx::write(&proto), None, name).unwrap();
+        let graph = differentiate(&model, std::slice::from_ref(&model.layer), true).unwrap();
+        let [with, without] = [&TractWithKernels as &dyn Engine, &Tract]
+            .map(|engine| outputs(engine, &graph, &input, &seed));
+        for (with, without) in with.iter().zip(&without) {
+            let error = worst(with, without);
+            assert!(error < 1e-5, "{name}: {error:e} of the maximum");
+        }
+    }
 }

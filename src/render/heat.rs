@@ -26,8 +26,11 @@ pub fn normalize(map: &ArrayView2<'_, f32>) -> Array2<u8> {
 /// The least and the largest finite value; `None` if there is none.
 fn finite_range(map: &ArrayView2<'_, f32>) -> Option<(f32, f32)> {
     let nothing = (f32::INFINITY, f32::NEG_INFINITY);
-    // `min` and `max` pass over NaN.
-    let widen = |(min, max): (f32, f32), value: &f32| (min.min(*value), max.max(*value));
+    // A comparison with NaN is false: it is passed over, as `f32::min` does, which WebAssembly has no instruction for.
+    let widen = |(min, max): (f32, f32), &value: &f32| {
+        let min = if value < min { value } else { min };
+        (min, if value > max { value } else { max })
+    };
     let all = map.fold(nothing, widen);
     // The usual case takes one fast pass; only infinities need the second.
     let (min, max) = if all.0.is_finite() && all.1.is_finite() {

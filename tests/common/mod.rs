@@ -16,7 +16,7 @@ use include_dir::{Dir, File, include_dir};
 
 #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
 use gradlens::engine::cuda::{Cuda, Precision};
-use gradlens::engine::{Engine, Tract, Value};
+use gradlens::engine::{Engine, Tract, TractWithKernels, Value};
 use gradlens::gradient::{self, split_at_seed};
 use ndarray::ArrayD;
 use tract_onnx::pb::{ModelProto, TensorProto};
@@ -28,13 +28,15 @@ pub fn fixture(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// The engine that is tested: tract, or what `GRADLENS_TEST_ENGINE` names. `cuda` is this machine's GPU, `cuda-kernels` runs the kernels' text on
+/// The engine that is tested: tract, or what `GRADLENS_TEST_ENGINE` names. `tract-kernels` is tract with the convolutions that it has in
+/// WebAssembly, `cuda` is this machine's GPU, `cuda-kernels` runs the kernels' text on
 /// the processor; both need the feature `cuda`.
 pub fn engine() -> Arc<dyn Engine> {
     static ENGINE: OnceLock<Arc<dyn Engine>> = OnceLock::new();
     let chosen = || -> Arc<dyn Engine> {
         match std::env::var("GRADLENS_TEST_ENGINE").as_deref() {
             Err(_) | Ok("" | "tract") => Arc::new(Tract),
+            Ok("tract-kernels") => Arc::new(TractWithKernels),
             #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
             Ok("cuda-kernels") => Arc::new(kernels::engine(Precision::Strict)),
             #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]

@@ -1,6 +1,7 @@
-//! Folds what follows a convolution into it: factors and summands of whole maps into its weights, activation functions into its end.
+//! Folds what stands around a convolution into it: a rim of zeros before it, factors and summands of whole maps, activation functions.
 
 use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::array::{Pad, PadMode};
 use tract_onnx::tract_core::ops::binary::{BinMiniOp, TypedBinOp};
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{Add, Div, Max, Min, Mul, Sub};
@@ -8,6 +9,37 @@ use tract_onnx::tract_core::ops::nn::HardSwish;
 
 use super::after::After;
 use super::operator::Convolve;
+
+/// The convolution with the rim of zeros that is put around its maps.
+pub(super) fn predecessor(
+    op: &Convolve,
+    model: &TypedModel,
+    node: &TypedNode,
+) -> TractResult<Option<TypedModelPatch>> {
+    let before = model.node(node.inputs[0].node);
+    let Some(pad) = before.op_as::<Pad>() else {
+        return Ok(None);
+    };
+    let is_zero = match &pad.mode {
+        PadMode::Constant(value) => value.cast_to_scalar::<f32>()? == 0.0,
+        _ => false,
+    };
+    let [(0, 0), (0, 0), rows, columns] = pad.pads.as_slice() else {
+        return Ok(None);
+    };
+    let shape = &model.outlet_fact(before.inputs[0])?.shape;
+    let Some([.., height, width]) = shape.as_concrete() else {
+        return Ok(None);
+    };
+    if !is_zero {
+        return Ok(None);
+    }
+    let mut op = op.clone();
+    let window = &mut op.convolution.window;
+    window.before = [window.before[0] + rows.0, window.before[1] + columns.0];
+    window.size = [*height, *width];
+    TypedModelPatch::replace_single_op(model, node, &before.inputs, op).map(Some)
+}
 
 /// The convolution with its only reader in it, where that can be done.
 pub(super) fn successor(

@@ -15,21 +15,35 @@ mod gather;
 mod lanes;
 mod matrix;
 mod operator;
+mod pool;
+mod pools;
 mod product;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod registry;
+mod sweep;
 mod tile;
 mod window;
 mod winograd;
 
+use tract_onnx::prelude::{TractResult, TypedModel};
+use tract_onnx::tract_core::optim::Optimizer;
+
 pub use after::After;
 pub use convolution::{Convolution, Room};
 pub use matrix::matrix_tile;
-pub(super) use operator::quicken;
+pub use pool::{largest, mean};
 pub use window::Window;
 
 /// Makes sure that the registry's entries are part of the program: a linker drops what nothing refers to.
 pub(super) fn register() {
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     registry::keep();
+}
+
+/// Replaces the operators of a graph that the kernels can do.
+pub(super) fn quicken(model: &mut TypedModel) -> TractResult<()> {
+    // Weights may still be the result of a cast or a reshape.
+    Optimizer::prop_consts().optimize(model)?;
+    operator::replace(model)?;
+    pools::replace(model)
 }

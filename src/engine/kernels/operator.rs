@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
 use tract_onnx::tract_core::ops::nn::DataFormat;
-use tract_onnx::tract_core::optim::Optimizer;
 
 use super::convolution::{Convolution, Room};
 use super::fold;
@@ -18,9 +17,7 @@ thread_local! {
 }
 
 /// Replaces the convolutions that [`Convolve`] can do: those over two axes with fixed weights, of maps of a fixed size.
-pub(in crate::engine) fn quicken(model: &mut TypedModel) -> TractResult<()> {
-    // Weights may still be the result of a cast or a reshape.
-    Optimizer::prop_consts().optimize(model)?;
+pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
     for id in 0..model.nodes().len() {
         let node = model.node(id);
         let Some(op) = node.op_as::<Conv>() else {
@@ -172,7 +169,10 @@ impl TypedOp for Convolve {
         model: &TypedModel,
         node: &TypedNode,
     ) -> TractResult<Option<TypedModelPatch>> {
-        fold::successor(self, model, node)
+        match fold::predecessor(self, model, node)? {
+            None => fold::successor(self, model, node),
+            folded => Ok(folded),
+        }
     }
 
     fn codegen(

@@ -1,0 +1,81 @@
+//! The largest value and the mean under a window.
+
+use super::lanes::{LANES, Lanes};
+use super::sweep::{Gather, sweep};
+use super::window::Window;
+
+/// The largest value.
+#[derive(Clone, Copy)]
+struct Largest;
+
+impl Gather for Largest {
+    const RIM: f32 = f32::NEG_INFINITY;
+
+    #[inline(always)]
+    fn add(self, sum: Lanes, _: Lanes, value: Lanes) -> Lanes {
+        sum.max(value)
+    }
+
+    #[inline(always)]
+    fn end(&self, sum: Lanes, _: usize, _: usize) -> Lanes {
+        sum
+    }
+}
+
+/// The sum, times a factor of its row and one of its column.
+#[derive(Clone, Copy)]
+struct Mean<'a> {
+    rows: &'a [f32],
+    columns: &'a [f32],
+}
+
+impl Gather for Mean<'_> {
+    const RIM: f32 = 0.0;
+
+    #[inline(always)]
+    fn add(self, sum: Lanes, _: Lanes, value: Lanes) -> Lanes {
+        sum.add(value)
+    }
+
+    #[inline(always)]
+    fn end(&self, sum: Lanes, y: usize, x: usize) -> Lanes {
+        let columns = &self.columns[x..][..LANES];
+        // Safety: they are four.
+        let columns = unsafe { Lanes::load(columns.as_ptr()) };
+        sum.mul(columns.mul(Lanes::splat(self.rows[y])))
+    }
+}
+
+/// The largest value under each position of the window; what lies outside a map is none.
+pub fn largest(window: &Window, maps: &[f32], result: &mut [f32]) {
+    let weights = vec![1.0; window.taps()];
+    let kernels = std::iter::repeat((weights.as_slice(), f32::NEG_INFINITY));
+    sweep(window, Largest, kernels, maps, result);
+}
+
+/// The mean under each position of the window, over the values of the map or, with `rim`, over all places of the window.
+pub fn mean(window: &Window, rim: bool, maps: &[f32], result: &mut [f32]) {
+    let weights = vec![1.0; window.taps()];
+    let kernels = std::iter::repeat((weights.as_slice(), 0.0));
+    let [rows, columns] = [0, 1].map(|axis| factors(window, rim, axis));
+    let gather = Mean {
+        rows: &rows,
+        columns: &columns,
+    };
+    sweep(window, gather, kernels, maps, result);
+}
+
+/// One over the number of values that the window covers at each position of an axis, and as many zeros as a vector needs.
+fn factors(window: &Window, rim: bool, axis: usize) -> Vec<f32> {
+    let covered = |position: usize| {
+        let start = position * window.strides[axis];
+        let inside = |tap: &usize| {
+            let place = (start + tap * window.dilations[axis]).checked_sub(window.before[axis]);
+            rim || place.is_some_and(|place| place < window.size[axis])
+        };
+        (0..window.kernel[axis]).filter(inside).count()
+    };
+    let counts = (0..window.output[axis]).map(covered);
+    let factors = counts.map(|count| if count > 0 { 1.0 / count as f32 } else { 0.0 });
+    factors.chain([0.0; 2 * LANES]).collect()
+}
