@@ -132,7 +132,8 @@ async function kernelsForGpus() {
 
 function inBrowser(name, ...driver) {
   const shared = ['--headless', '--release', '--mode', 'no-install'];
-  const cargo = ['--', '--no-default-features', '--features', 'web', ...engineSuites];
+  const suites = ['--test', 'kernels', ...engineSuites];
+  const cargo = ['--', '--no-default-features', '--features', 'web', ...suites];
   return rustTests('wasm-pack', ['test', `--${name}`, ...driver, ...shared, ...cargo], {
     env: { WASM_BINDGEN_TEST_TIMEOUT: '300' },
   });
