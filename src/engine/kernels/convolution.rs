@@ -60,10 +60,11 @@ impl Convolution {
         match self.way() {
             Way::Depthwise => kernels.to_vec(),
             Way::Squares => winograd::transformed(kernels, self.rows, self.maps),
-            Way::Columns => kernels
-                .chunks_exact((rows * depth).max(1))
-                .flat_map(|matrix| in_panels(matrix, rows, depth))
-                .collect(),
+            Way::Columns => {
+                let matrices = kernels.chunks_exact((rows * depth).max(1));
+                let panels = matrices.map(|matrix| in_panels(matrix, depth));
+                panels.collect::<Vec<_>>().concat()
+            }
         }
     }
 

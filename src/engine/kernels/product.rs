@@ -8,16 +8,15 @@ use super::tile::{COLUMNS, ROWS, Sums, add_product};
 const BLOCK: usize = 64 << 10;
 
 /// Rewrites a matrix `[rows, depth]` into panels of [`ROWS`] rows, `[depth, ROWS]` each, the last one filled up with zeros.
-#[must_use]
-pub fn in_panels(matrix: &[f32], rows: usize, depth: usize) -> Vec<f32> {
-    let mut panels = vec![0.0; rows.div_ceil(ROWS) * depth * ROWS];
-    for (row, values) in matrix.chunks_exact(depth.max(1)).take(rows).enumerate() {
-        let panel = &mut panels[row / ROWS * depth * ROWS..][..depth * ROWS];
-        for (value, slots) in values.iter().zip(panel.chunks_exact_mut(ROWS)) {
-            slots[row % ROWS] = *value;
-        }
-    }
-    panels
+pub(super) fn in_panels(matrix: &[f32], depth: usize) -> Vec<f32> {
+    let zeros = vec![0.0; depth];
+    let panels = matrix.chunks((ROWS * depth).max(1)).map(|rows| {
+        let row = |index: usize| rows.get(index * depth..(index + 1) * depth);
+        let rows: [&[f32]; ROWS] = std::array::from_fn(|index| row(index).unwrap_or(&zeros));
+        let steps = (0..depth).map(|step| rows.map(|row| row[step]));
+        steps.collect::<Vec<[f32; ROWS]>>().into_flattened()
+    });
+    panels.collect::<Vec<_>>().concat()
 }
 
 /// A matrix of weights, what is added to its rows' products, and what comes after.

@@ -44,7 +44,7 @@ pub(super) fn transformed(kernels: &[f32], rows: usize, maps: usize) -> Vec<f32>
         for (value, kernel) in matrix.iter_mut().zip(&kernels) {
             *value = kernel[product];
         }
-        let in_panels = in_panels(&matrix, rows, maps);
+        let in_panels = in_panels(&matrix, maps);
         for (panel, values) in in_panels.chunks_exact(length).enumerate() {
             all[(panel * PRODUCTS + product) * length..][..length].copy_from_slice(values);
         }
