@@ -257,9 +257,10 @@ fn random_convolution(numbers: &mut Numbers) -> Option<Convolution> {
         1 => [1, 1],
         _ => pair(1, 7),
     };
-    let strides = match pair(0, 2)[0] {
-        0 => [1, 1],
-        _ => pair(1, 3),
+    let strides = match pair(0, 8)[0] {
+        0..4 => [1, 1],
+        4..7 => pair(1, 3),
+        _ => pair(1, 40),
     };
     let dilations = match pair(0, 4)[0] {
         0 => pair(1, 2),

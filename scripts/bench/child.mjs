@@ -15,8 +15,8 @@ async function make() {
     const folder = path.join(root, 'www', 'src', 'wasm');
     const glue = await import(path.join(folder, 'gradlens.js'));
     const module = readFileSync(path.join(folder, 'gradlens_bg.wasm'));
-    const { memory } = glue.initSync({ module });
-    engine = gradlens(glue, memory);
+    glue.initSync({ module });
+    engine = gradlens(glue);
   } else {
     const file = path.join(packages, 'onnxruntime-web', 'dist', 'ort.node.min.mjs');
     engine = onnxruntime(await import(file), Number(threads));
@@ -38,7 +38,6 @@ const methods = {
   },
   load: () => measured(() => engine.load(classifier)),
   run: (what, count) => measured(() => engine.run(what, count)),
-  bytes: () => engine.bytes(),
 };
 
 process.on('message', async ({ method, args }) => {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { chromium } from '@playwright/test';
 import { serve } from '../serve.mjs';
 import { root } from '../steps.mjs';
-import { processorTime } from './processes.mjs';
+import { peakMemory, processorTime } from './processes.mjs';
 import { packages } from './peers.mjs';
 
 const site = path.join(root, 'target', 'bench', 'site');
@@ -60,10 +60,12 @@ export async function browser(classifiers) {
       await page.goto(address);
       await page.waitForFunction(() => 'bench' in globalThis);
       await page.evaluate(([n, t]) => globalThis.bench.make(n, t), [name, threads]);
-      const used = async () => {
+      const renderers = async () => {
         const { processInfo } = await control.send('SystemInfo.getProcessInfo');
-        const renderers = processInfo.filter(({ type }) => type === 'renderer');
-        const times = renderers.map(({ id }) => processorTime(id));
+        return processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
+      };
+      const used = async () => {
+        const times = (await renderers()).map(processorTime);
         return times.includes(null) ? null : times.reduce((sum, time) => sum + time, 0);
       };
       const measured = async (action) => {
@@ -78,7 +80,7 @@ export async function browser(classifiers) {
         load: () => measured(() => page.evaluate(() => globalThis.bench.load())),
         run: (what, count) =>
           measured(() => page.evaluate(([w, c]) => globalThis.bench.run(w, c), [what, count])),
-        bytes: () => page.evaluate(() => globalThis.bench.bytes()),
+        bytes: async () => Math.max(...(await renderers()).map(peakMemory)),
         close: () => instance.close(),
       };
     },

@@ -85,16 +85,11 @@ async function measurePlace(where, classifiers, rounds) {
         runners.push({ engine, threads, runner: await place.open(engine, threads) });
       }
       const { results, memory } = await measure(runners, given, rounds);
-      for (const { engine, threads, bytes } of memory) {
-        if (bytes) console.log(`${where} ${given.name} ${engine} ${threads}: ${bytes >> 20} MiB`);
-      }
       for (const { runner } of runners) await runner.close();
-      const added = results.map((row) => ({
-        model: given.name,
-        where,
-        version: place.version,
-        ...row,
-      }));
+      const added = results.map((row) => {
+        const found = memory.find((of) => of.engine === row.engine && of.threads === row.threads);
+        return { model: given.name, where, version: place.version, bytes: found.bytes, ...row };
+      });
       rows.push(...added);
       console.log(`${where}: ${given.name} done`);
     }

@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process';
 import path from 'node:path';
 import { root } from '../steps.mjs';
+import { peakMemory } from './processes.mjs';
 
 const script = path.join(root, 'scripts', 'bench', 'child.mjs');
 
@@ -16,7 +17,7 @@ export async function node() {
         fetch: (classifier) => ask('fetch', classifier),
         load: () => ask('load'),
         run: (what, count) => ask('run', what, count),
-        bytes: () => ask('bytes'),
+        bytes: async () => peakMemory(child.pid),
         close: () => child.kill(),
       };
     },

@@ -13,8 +13,8 @@ let classifier = null;
 const makers = {
   async gradlens() {
     const glue = await import('./gradlens/gradlens.js');
-    const { memory } = await glue.default({ module_or_path: './gradlens/gradlens_bg.wasm' });
-    return gradlens(glue, memory);
+    await glue.default({ module_or_path: './gradlens/gradlens_bg.wasm' });
+    return gradlens(glue);
   },
   async 'onnxruntime-web'(threads) {
     const ort = await import('./onnxruntime/ort.wasm.min.mjs');
@@ -37,5 +37,4 @@ globalThis.bench = {
   },
   load: () => timed(() => engine.load(classifier)),
   run: (what, count) => timed(() => engine.run(what, count)),
-  bytes: () => engine.bytes(),
 };

@@ -1,7 +1,7 @@
 /** The engines that run in JavaScript, behind one face: `load` a classifier, `run` something a number of times. Used in a page and in Node. */
 
 /** Our engine. `glue` is the module that wasm-bindgen makes, its WebAssembly instantiated. */
-export function gradlens(glue, memory) {
+export function gradlens(glue) {
   let explainer = null;
   let picture = null;
   const actions = {
@@ -23,8 +23,6 @@ export function gradlens(glue, memory) {
     async run(what, count) {
       for (let turn = 0; turn < count; turn++) actions[what]();
     },
-    /** What its one memory has grown to, which is the most that was needed at a time. */
-    bytes: () => memory.buffer.byteLength,
   };
 }
 
@@ -47,7 +45,6 @@ export function onnxruntime(ort, threads) {
     async run(what, count) {
       for (let turn = 0; turn < count; turn++) await session.run(feeds);
     },
-    bytes: () => null,
   };
 }
 

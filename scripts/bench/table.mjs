@@ -18,8 +18,8 @@ export function table(measured, reference) {
     lines.push(
       `### ${here[0].version}`,
       '',
-      '| classifier | what | engine | threads | CPU ms | spread | wall ms | CPU time / reference |',
-      '| --- | --- | --- | --- | --- | --- | --- | --- |',
+      '| classifier | what | engine | threads | CPU ms | spread | wall ms | CPU time / reference | MiB |',
+      '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     );
     for (const row of here) {
       const base = here.find(
@@ -40,6 +40,7 @@ export function table(measured, reference) {
           row.cpu.length > 0 ? `±${(100 * spread(row.cpu)).toFixed(0)} %` : '',
           milliseconds(median(row.wall)),
           part === null ? '' : part.toFixed(2),
+          row.bytes ? Math.round(row.bytes / 2 ** 20) : '',
         ].join(' | ')} |`,
       );
     }

@@ -38,6 +38,9 @@ pub(super) fn predecessor(
     let window = &mut op.convolution.window;
     window.before = [window.before[0] + rows.0, window.before[1] + columns.0];
     window.size = [*height, *width];
+    if !window.is_modest() {
+        return Ok(None);
+    }
     TypedModelPatch::replace_single_op(model, node, &before.inputs, op).map(Some)
 }
 

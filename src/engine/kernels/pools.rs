@@ -76,7 +76,7 @@ impl Pool {
             dilations: pair(&spec.dilations())?,
             before: [padding.first()?.pad_before, padding.get(1)?.pad_before],
         };
-        fits.then_some(Pool {
+        (fits && window.is_modest()).then_some(Pool {
             window,
             kind,
             shape,

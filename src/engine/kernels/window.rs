@@ -1,5 +1,7 @@
 //! The geometry of a convolution over two axes, and its maps with a rim of zeros.
 
+use super::lanes::LANES;
+
 /// How a window moves over maps `[C, H, W]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Window {
@@ -28,6 +30,18 @@ impl Window {
     #[must_use]
     pub fn taps(&self) -> usize {
         self.kernel.iter().product()
+    }
+
+    /// Whether a map with its rim, its rows and columns rounded up to whole blocks, is not much larger than what goes in and out: a
+    /// file may ask for a rim of millions.
+    pub(super) fn is_modest(&self) -> bool {
+        let extent = |axis: usize| {
+            let [output, stride] = [self.output[axis].max(2 * LANES), self.strides[axis]];
+            let steps = (output + 2) as u128 * stride as u128;
+            steps + self.kernel[axis] as u128 * self.dilations[axis] as u128
+        };
+        let area = |size: [usize; 2]| size[0] as u128 * size[1] as u128;
+        extent(0) * extent(1) <= 16 * (area(self.size) + area(self.output)) + (1 << 16)
     }
 
     /// The same window; one that visits every place in order sees each map as a single row.
@@ -92,9 +106,11 @@ pub(super) fn with_rim(
     to: &mut [f32],
     columns: usize,
 ) {
-    let width = size[1].min(columns.saturating_sub(before[1]));
+    // Where a stride is larger than the map, all that the windows see may be the rim.
+    let start = before[1].min(columns);
+    let width = size[1].min(columns - start);
     let lines = to.chunks_exact_mut(columns).skip(before[0]);
     for (line, source) in lines.zip(map.chunks_exact(size[1])) {
-        line[before[1]..][..width].copy_from_slice(&source[..width]);
+        line[start..][..width].copy_from_slice(&source[..width]);
     }
 }

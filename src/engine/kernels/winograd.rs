@@ -179,8 +179,9 @@ fn transform_group(
                 let [c, d] = [Lanes::load(from.add(2)), Lanes::load(from.add(6))];
                 combine([a.even(b), a.odd(b), c.even(d), c.odd(d)])
             });
-            for x in 0..4 {
-                let down = combine([across[0][x], across[1][x], across[2][x], across[3][x]]);
+            let columns = [0, 1, 2, 3].map(|x| across.map(|row| row[x]));
+            for (x, values) in columns.into_iter().enumerate() {
+                let down = combine(values);
                 for (y, value) in down.into_iter().enumerate() {
                     value.store(to.add((4 * y + x) * distance));
                 }
