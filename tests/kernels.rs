@@ -13,9 +13,9 @@ mod common;
 
 use gradlens::engine::kernels::{After, Convolution, Room, Window, matrix_tile};
 use gradlens::engine::{Engine, Kind, Spec, Tract, TractWithKernels, Value};
-use gradlens::evidence::statistics::SplitMix;
 use gradlens::gradient::{SEED, differentiate};
 use gradlens::model::{Limits, Model, onnx};
+use gradlens::random::SplitMix;
 use ndarray::ArrayD;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::{DatumType, Tensor};
