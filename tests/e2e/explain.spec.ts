@@ -17,8 +17,10 @@ import {
 } from './fixtures.ts';
 
 const TOLERANCE = 1e-4;
+/** Of maps at a layer in front of others with ReLU6: an activation next to a bound may fall on the other side in the browser's kernels. */
+const BEHIND_KINKS = 1e-2;
 
-function expectSame(page: Report, terminal: Report): void {
+function expectSame(page: Report, terminal: Report, tolerance = TOLERANCE): void {
   expect(page.picture).toEqual(terminal.picture);
   expect(page.model).toEqual(terminal.model);
   expect(page.explained).toEqual(terminal.explained);
@@ -37,7 +39,7 @@ function expectSame(page: Report, terminal: Report): void {
   const apart = terminal.map.values.map((value, at) =>
     Math.abs((page.map.values[at] ?? NaN) - value),
   );
-  expect(Math.max(...apart) / most).toBeLessThan(TOLERANCE);
+  expect(Math.max(...apart) / most).toBeLessThan(tolerance);
 }
 
 test('a sample picture: scores in the table, the map as on the command line', async ({ page }) => {
@@ -135,7 +137,7 @@ test('another class, contrast, layer, method and target: each as on the command 
   await state(page, 'done');
   const deeper = await report(page);
   expect(deeper.layer).toBe(layer);
-  expectSame(deeper, commandLineReport(picture, ...method, '--layer', layer ?? ''));
+  expectSame(deeper, commandLineReport(picture, ...method, '--layer', layer ?? ''), BEHIND_KINKS);
 });
 
 test('opacity and colours change the pixels and nothing else', async ({ page }) => {
