@@ -28,7 +28,7 @@ use ndarray::{Array2, ArrayD, Axis, Ix2, Ix4, Slice};
 use prost::Message as _;
 use tract_onnx::pb::ModelProto;
 
-/// How far a number may lie from a peer's.
+/// How far a number may lie from a peer's, as a share of what hiding pixels changes at most: classifiers of random weights hardly move.
 const TOLERANCE: f64 = 1e-3;
 
 /// The logit of the class that the fixtures explain; checks measure its probability.
@@ -124,11 +124,18 @@ fn numbers_are_the_peers() {
         let heat = PEERS[&format!("{name}/map")].clone();
         let map = heat_map(heat.into_dimensionality::<Ix2>().unwrap());
         let subject = subject(&explainer, &seen, &map, "rise", &Unwatched);
+        let hidden = peer("deletion");
+        let reach = hidden.iter().copied().fold(f64::MIN, f64::max)
+            - hidden.iter().copied().fold(f64::MAX, f64::min);
         let mut compare = |what: &str, found: &[f64], expected: &[f64]| {
             assert_eq!(found.len(), expected.len(), "{name} {what}");
+            let scale = match what {
+                "likeness" | "increase" => 1.0,
+                _ => reach,
+            };
             for (found, expected) in found.iter().zip(expected) {
                 let most = worst.entry(what.to_owned()).or_default();
-                *most = most.max((found - expected).abs());
+                *most = most.max((found - expected).abs() / scale);
                 compared += 1;
             }
         };
@@ -249,21 +256,34 @@ fn passes_are_as_many_as_said_and_can_be_stopped() {
     }
 }
 
-/// A gradient map at the pixels hangs on the weights; a map that a method makes of the input alone does not, and is found out.
+/// How alike a method's map stays with all layers randomised, and with the last.
+fn randomised(name: &str, id: &str) -> Finding {
+    let (explainer, seen) = observed(name, id);
+    let map = explainer
+        .explain(&seen, &QUESTION, method(id).unwrap())
+        .unwrap();
+    find(
+        "randomisation",
+        &subject(&explainer, &seen, &map, id, &Unwatched),
+    )
+}
+
 #[test]
-fn randomisation_tells_a_map_of_the_input_from_one_of_the_model() {
-    for name in ["resnet-bottleneck", "vit-class-token", "efficientnet"] {
-        let (explainer, seen) = observed(name, "gradient");
-        let gradient = method("gradient").unwrap();
-        let map = explainer.explain(&seen, &QUESTION, gradient).unwrap();
-        let found = find(
-            "randomisation",
-            &subject(&explainer, &seen, &map, "gradient", &Unwatched),
+fn randomisation_tells_what_a_map_hangs_on() {
+    for name in ["vit-class-token", "efficientnet", "resnet-bottleneck"] {
+        // Eigen-CAM looks at activations alone: of weights behind its layer it knows nothing. A gradient knows them all.
+        let blind = randomised(name, "eigen-cam");
+        let last = blind.number("spearman_last_layer").unwrap();
+        assert!((last - 1.0).abs() < 1e-6, "{name}: {last}");
+        assert!(blind.number("spearman").unwrap() < 0.9, "{name}");
+        let seeing = randomised(name, "gradient");
+        assert!(
+            seeing.number("spearman_last_layer").unwrap() < 0.99,
+            "{name}"
         );
-        let signed = found.number("spearman").unwrap();
-        assert!(signed.abs() < 0.3, "{name}: {signed}");
-        assert_eq!(found.curves.len(), 3);
-        let shares: Vec<f64> = found.curves[0]
+        assert!(seeing.number("spearman").unwrap() < 0.9, "{name}");
+        assert_eq!(seeing.curves.len(), 3);
+        let shares: Vec<f64> = seeing.curves[0]
             .points
             .iter()
             .map(|point| point[0])
@@ -273,24 +293,8 @@ fn randomisation_tells_a_map_of_the_input_from_one_of_the_model() {
             "{shares:?}"
         );
         // The same once more, to the bit: its chance is seeded.
-        let again = find(
-            "randomisation",
-            &subject(&explainer, &seen, &map, "gradient", &Unwatched),
-        );
-        assert_eq!(found, again);
+        assert_eq!(seeing, randomised(name, "gradient"));
     }
-    // Eigen-CAM looks at the activations alone: the last layer's weights come after them.
-    let (explainer, seen) = observed("resnet-bottleneck", "eigen-cam");
-    let map = explainer
-        .explain(&seen, &QUESTION, method("eigen-cam").unwrap())
-        .unwrap();
-    let found = find(
-        "randomisation",
-        &subject(&explainer, &seen, &map, "eigen-cam", &Unwatched),
-    );
-    let last_layer = found.number("spearman_last_layer").unwrap();
-    assert!((last_layer - 1.0).abs() < 1e-6, "{last_layer}");
-    assert!(found.number("spearman").unwrap() < 0.999);
 }
 
 #[test]

@@ -183,3 +183,53 @@ fn shuffle(tensor: &mut TensorProto, random: &mut SplitMix) {
         tensor.raw_data = order.concat();
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+
+    /// The bits of an initializer's values, sorted.
+    fn sorted(tensor: &TensorProto) -> Vec<[u8; 4]> {
+        let mut values = tensor.raw_data.as_chunks().0.to_vec();
+        values.sort_unstable();
+        values
+    }
+
+    #[test]
+    fn the_last_layers_forget_their_order_and_the_others_nothing() {
+        let zoo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/zoo");
+        for name in ["densenet", "vit-class-token", "mobilenet-v3"] {
+            let bytes = std::fs::read(zoo.join(format!("{name}.onnx"))).unwrap();
+            let model = Model::open(&bytes, None, name).unwrap();
+            let weights = Weights::of(&model).unwrap();
+            let before = &model.graph().unwrap().initializer;
+            let mut changed_before = 0;
+            for layers in [1, weights.layers() / 2, weights.layers()] {
+                let other = weights.forgotten(&model, layers, 7).unwrap();
+                let after = &other.graph().unwrap().initializer;
+                let mut changed = 0;
+                for tensor in before {
+                    let same = after
+                        .iter()
+                        .find(|other| other.name == tensor.name)
+                        .unwrap();
+                    assert_eq!(sorted(tensor), sorted(same), "{name} {}", tensor.name);
+                    changed += usize::from(tensor.raw_data != same.raw_data);
+                }
+                assert!(changed > changed_before, "{name} {layers}: {changed}");
+                // A weight of some values moves but by a rare chance.
+                let least = layers.min(weights.layers());
+                assert!(changed >= least, "{name} {layers}: {changed}");
+                changed_before = changed;
+            }
+            let nothing = weights.forgotten(&model, 0, 7).unwrap();
+            let after = &nothing.graph().unwrap().initializer;
+            assert!(
+                before
+                    .iter()
+                    .zip(after)
+                    .all(|(a, b)| a.raw_data == b.raw_data)
+            );
+        }
+    }
+}
