@@ -20,6 +20,9 @@ use crate::lungs::Lungs;
 use crate::report::CompanionEntry;
 use crate::study::Study;
 
+/// Columns of a table that goes to no terminal.
+const WIDTH: u16 = 140;
+
 pub fn run(arguments: &args::Evidence) -> Outcome {
     let checks = match arguments.checks.is_empty() {
         true => CHECKS.to_vec(),
@@ -211,6 +214,10 @@ fn show(evidence: &Evidence) {
         .load_style(UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(["check", "numbers", "what it says", "what it does not say"]);
+    if table.width().is_none() {
+        // Sentences without a terminal to wrap them.
+        table.set_width(WIDTH);
+    }
     for entry in &evidence.checks {
         table.add_row([
             entry.name.clone(),

@@ -28,6 +28,10 @@ impl Waiting {
 impl Watch for Waiting {
     fn goes_on(&self, done: usize, of: usize) -> bool {
         if let Waiting::Alone(bar) = self {
+            if bar.is_finished() {
+                // Other passes over the same picture.
+                bar.reset();
+            }
             bar.set_length(of as u64);
             bar.set_position(done as u64);
             if done == of {

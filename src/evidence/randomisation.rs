@@ -8,20 +8,25 @@ use super::shuffle::Weights;
 use super::similarity::{spearman, spearman_absolute, ssim};
 use super::statistics::mean;
 use super::{Check, Curve, Finding, Number, Silence, Subject};
-use crate::explain::{ExplainError, HeatMap, Watch};
+use crate::explain::{ExplainError, HeatMap, How, Place, Watch};
 use crate::random::SplitMix;
 
 /// Adebayo et al. 2018, the cascading parameter randomisation test: the weights are randomised from the scores down, in [`PARTS`] parts after the last layer alone; the map of the same
-/// input and class is made again and compared with the picture's own by rank correlation, with and without signs, and structural similarity. [`DRAWS`] random models a part, and
-/// the mean of them.
+/// input and class is made again and compared with the picture's own by rank correlation, with and without signs, and structural similarity. [`DRAWS`] random models a part (one where a map takes
+/// hundreds of passes), and the mean over those that have a map.
 pub struct Randomisation;
 
 const PARTS: usize = 4;
 const DRAWS: usize = 5;
+/// For methods that make hundreds of passes a map.
+const FEW_DRAWS: usize = 1;
 /// Correlations up to here are what smooth maps of few cells have by chance.
 const UNLIKE: f64 = 0.3;
 /// From here on a map is still the same to the eye.
 const ALIKE: f64 = 0.5;
+
+/// Maps of fewer cells have any correlation by chance.
+const FEW: usize = 16;
 
 /// The measures, in order.
 const MEASURES: [&str; 3] = ["spearman", "spearman_absolute", "ssim"];
@@ -53,23 +58,29 @@ impl Check for Randomisation {
         let mut counts = vec![1];
         counts.extend((1..=PARTS).map(|part| (part * total).div_ceil(PARTS)));
         counts.dedup();
+        let each = match subject.method.how() {
+            How::Passes {
+                at: Place::Layer, ..
+            } => FEW_DRAWS,
+            _ => DRAWS,
+        };
         let heat = subject.heat();
-        let found = subject.again(counts.len() * DRAWS, &|index, watch| {
-            let layers = counts.get(index / DRAWS).copied().unwrap_or(total);
+        let found = subject.again(counts.len() * each, &|index, watch| {
+            let layers = counts.get(index / each).copied().unwrap_or(total);
             let seed = SplitMix::of(0, index).draw();
             let map = remade(subject, &weights, layers, seed, watch)?;
             Ok(map.map(|map| alike(&heat, &subject.at_input(&map))))
         })?;
         // Over the random models that have a map: most ways to have none say nothing of likeness.
         let stage = |at: usize, measure: usize| {
-            let draws = found.iter().skip(at * DRAWS).take(DRAWS).flatten();
+            let draws = found.iter().skip(at * each).take(each).flatten();
             let values: Vec<f64> = draws
                 .filter_map(|alike| alike.get(measure).copied().flatten())
                 .collect();
             mean(&values)
         };
         let last = counts.len() - 1;
-        let draws = found.iter().skip(last * DRAWS);
+        let draws = found.iter().skip(last * each);
         let blank = draws.filter(|alike| alike.is_none()).count();
         let at_last = MEASURES
             .iter()
@@ -77,7 +88,7 @@ impl Check for Randomisation {
             .filter_map(|(at, name)| Some(Number::new(name, stage(last, at)?)));
         let mut numbers: Vec<Number> = at_last.collect();
         numbers.extend(stage(0, 0).map(|value| Number::new("spearman_last_layer", value)));
-        numbers.push(Number::new("without_a_map", blank as f64 / DRAWS as f64));
+        numbers.push(Number::new("without_a_map", blank as f64 / each as f64));
         let curves = MEASURES.iter().enumerate().map(|(at, name)| Curve {
             name: (*name).into(),
             against: "share of layers randomised, from the scores down".into(),
@@ -89,20 +100,21 @@ impl Check for Randomisation {
         let says = match (stage(last, 0), stage(last, 1)) {
             (Some(ranks), Some(magnitudes)) => {
                 let verdict = match ranks.abs().max(magnitudes.abs()) {
+                    _ if subject.map.values.len() < FEW => "a map of so few cells cannot tell",
                     most if most < UNLIKE => "it depends on what the model has learned",
                     most if most < ALIKE => "it depends on what the model has learned in part",
                     _ => "much of it does not depend on what the model has learned",
                 };
                 let blank = match blank {
                     0 => String::new(),
-                    blank => format!("; {blank} of {DRAWS} random models have no map at all"),
+                    blank => format!("; {blank} of {each} random models have no map at all"),
                 };
                 format!(
                     "With all {total} layers randomised the map's order of places correlates by {ranks:.2} with the picture's own ({magnitudes:.2} without signs){blank}: {verdict}."
                 )
             }
             _ => format!(
-                "With all {total} layers randomised none of {DRAWS} models has a map at all: it depends on what the model has learned."
+                "With all {total} layers randomised no random model of {each} has a map at all: it depends on what the model has learned."
             ),
         };
         Ok(Finding {
