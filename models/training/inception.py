@@ -205,12 +205,20 @@ def keras_weights(package: Path) -> dict[str, np.ndarray]:
     return tensors
 
 
+def convolutions(half: nn.Module) -> list[ConvNorm]:
+    """The convolutions of a part of the network in Keras's order."""
+    return [module for module in half.modules() if isinstance(module, ConvNorm)]
+
+
 @torch.no_grad()
-def load_front(network: Inception, package: Path) -> None:
-    """Copies the first half's weights; Keras numbers convolutions in the order in which the blocks list them."""
+def load(half: nn.Module, package: Path, first: int = 1) -> int:
+    """Copies the weights of the convolutions from number `first` on; returns the number after the last.
+
+    Keras numbers convolutions in the order in which the blocks list them.
+    """
     tensors = keras_weights(package)
-    layers = [module for module in network.front.modules() if isinstance(module, ConvNorm)]
-    for number, layer in enumerate(layers, start=1):
+    layers = convolutions(half)
+    for number, layer in enumerate(layers, start=first):
         kernel = torch.from_numpy(tensors[f"conv2d_{number}/kernel"]).permute(3, 2, 0, 1)
         if kernel.shape != layer.conv.weight.shape:
             raise ValueError(f"conv2d_{number} is {tuple(kernel.shape)}, not {tuple(layer.conv.weight.shape)}")
@@ -219,7 +227,8 @@ def load_front(network: Inception, package: Path) -> None:
         layer.norm.bias.copy_(torch.from_numpy(tensors[f"{norm}/beta"]))
         layer.norm.running_mean.copy_(torch.from_numpy(tensors[f"{norm}/moving_mean"]))
         layer.norm.running_var.copy_(torch.from_numpy(tensors[f"{norm}/moving_variance"]))
-    log.info("%d convolutions up to mixed5 from %s", len(layers), package.name)
+    log.info("%d convolutions from number %d on from %s", len(layers), first, package.name)
+    return first + len(layers)
 
 
 class Exporter:

@@ -1,8 +1,8 @@
-"""Trains covid-xray-inception, then exports and evaluates it: `python models/training/train_inception.py --boxes FILE`.
+"""Trains covid-xray-inception, then exports and evaluates it: `python models/training/train_inception.py`.
 
 The first half (to `mixed5`) is frozen, so each X-ray's random views go through it once; their features are kept on disk and the
-second half learns from them, which takes a third of the time. A run that was stopped goes on from its last finished epoch.
-Nothing but the `train` split teaches and nothing but `val` calibrates.
+second half learns from them, which takes a third of the time. A run that was stopped goes on from its last finished epoch; other
+runs with the same `--features` find theirs there. Nothing but the `train` split teaches and nothing but `val` calibrates.
 """
 
 import argparse
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
+from torch.utils.data import DataLoader
 
 import evaluate
 import export
 import fitting
-from data import TrainingViews, XRay, read_manifest, reference_tensors, sampling_weights
-from inception import Inception, fetch, load_front
+import looks
+from data import Strength, TrainingViews, read_manifest, reference_tensors
+from inception import Inception, convolutions, fetch, load
 from preprocess import Recipe
 
 log = logging.getLogger("train_inception")
@@ -29,7 +29,13 @@ RECALIBRATED = 320
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     fitting.add_arguments(parser, "covid-xray-inception", epochs=10, rate=1e-3, mixup=0.4)
-    parser.add_argument("--views", type=int, default=4, help="random views of each X-ray")
+    parser.add_argument("--views", type=int, default=16, help="random views of each X-ray")
+    parser.add_argument("--painted", type=float, default=0.5, help="factor on the chances of painted borders, letters, marks, patches")
+    parser.add_argument("--features", type=Path, help="folder for the front and the views' features; none: --checkpoints")
+    parser.add_argument("--bfloat16", action="store_true", help="the views' features in bfloat16: three times as fast where the processor has it")
+    parser.add_argument("--teachers-see", choices=("picture", "view"), default="view", help="what teachers answer to: the X-ray or each view of it")
+    parser.add_argument("--tuned", action="store_true", help="begin mixed6 to mixed10 with the package's weights, tuned on other pictures, not anew")
+    parser.add_argument("--trial", action="store_true", help="stop before `test` and `external` are scored")
     return parser.parse_args()
 
 
@@ -46,61 +52,20 @@ def recalibrate(network: Inception, views: TrainingViews) -> None:
     network.front.eval()
 
 
-def features_of(network: Inception, inputs: np.ndarray) -> np.ndarray:
+def features_of(network: Inception, inputs: np.ndarray, bfloat16: bool = False) -> np.ndarray:
     """The front's features in half precision."""
-    return fitting.logits_of(network.front, inputs).to(torch.float16).numpy()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        return fitting.logits_of(network.front, inputs).to(torch.float16).numpy()
 
 
-def random_features(network: Inception, views: TrainingViews, count: int, folder: Path) -> list[np.ndarray]:
-    """Features of `count` random views of each X-ray (X-rays x channels x rows x columns each), kept in files, made once."""
-    kept = []
-    for draw in range(count):
-        file = folder / f"features-{draw}.npy"
-        if not file.exists():
-            rows = []
-            for first in tqdm(range(0, len(views.xrays), 32), desc=f"features {draw + 1}/{count}"):
-                chosen = range(first, min(first + 32, len(views.xrays)))
-                inputs = [views.view(index, np.random.default_rng([views.seed, 7, draw, index])) for index in chosen]
-                rows.append(features_of(network, np.stack(inputs)))
-            partial = file.with_suffix(".part.npy")
-            np.save(partial, np.concatenate(rows))
-            partial.replace(file)
-        kept.append(np.load(file, mmap_mode="r"))
-    return kept
-
-
-class Features(Dataset):
-    """One epoch of kept features: X-rays by their sampling weights, one of each one's views by chance."""
-
-    def __init__(self, xrays: list[XRay], features: list[np.ndarray], seed: int):
-        self.features = features
-        self.seed = seed
-        self.weights = sampling_weights(xrays)
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        rng = np.random.default_rng([self.seed, epoch])
-        count = len(self.weights)
-        self.order = rng.choice(count, size=count, p=self.weights)
-        self.view = rng.integers(len(self.features), size=count)
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
-        index = int(self.order[position])
-        return torch.from_numpy(np.array(self.features[self.view[position]][index])), index
-
-
-def front(options: argparse.Namespace, views: TrainingViews) -> Inception:
-    """The network with its front recalibrated; a resumed run finds the front beside its checkpoint."""
+def front(folder: Path, views: TrainingViews) -> Inception:
+    """The network with its front recalibrated; a later run finds the front in the folder."""
     network = Inception()
-    file = options.checkpoints / "front.pt"
+    file = folder / "front.pt"
     if file.exists():
         network.front.load_state_dict(torch.load(file, weights_only=True))
     else:
-        options.checkpoints.mkdir(parents=True, exist_ok=True)
-        load_front(network, fetch(options.checkpoints))
+        load(network.front, fetch(folder))
         network.front.to(memory_format=torch.channels_last)
         recalibrate(network, views)
         torch.save(network.front.state_dict(), file)
@@ -108,21 +73,51 @@ def front(options: argparse.Namespace, views: TrainingViews) -> Inception:
     return network
 
 
+def random_features(network: Inception, views: TrainingViews, options: argparse.Namespace, folder: Path) -> list[np.ndarray]:
+    """Features of some random views of each X-ray: X-rays x channels x rows x columns each."""
+
+    def answer(inputs: np.ndarray) -> np.ndarray:
+        return features_of(network, inputs, options.bfloat16)
+
+    return [looks.kept(folder / f"features-{draw}.npy", views, draw, answer) for draw in range(options.views)]
+
+
+def targets_for(views: TrainingViews, options: argparse.Namespace, folder: Path) -> torch.Tensor:
+    """What each view of each X-ray should be called, all X-rays' first views first."""
+    labels = np.tile([xray.label for xray in views.xrays], options.views)
+    taught = None
+    if options.teachers and options.teachers_see == "view":
+        taught = np.concatenate(looks.answers(options.teachers, views, options.views, folder))
+    elif options.teachers:
+        taught = np.tile(evaluate.taught(options.teachers, views.xrays), (options.views, 1))
+    return fitting.soft_targets(labels, options.smoothing, taught, options.teaching)
+
+
+def begin(network: Inception, options: argparse.Namespace, folder: Path) -> dict[str, torch.Tensor] | None:
+    """Sets the weights that the second half begins with; returns those of `--start`."""
+    if options.tuned:
+        load(network.back, fetch(folder), first=1 + len(convolutions(network.front)))
+    if options.start is None:
+        return None
+    start = torch.load(options.start, map_location="cpu", weights_only=True)["average"]
+    network.back.load_state_dict(start)
+    return start
+
+
 def main() -> None:
     options = arguments()
     device = fitting.start(options)
+    folder = options.features or options.checkpoints
+    folder.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(side=256, crop="lungs" if options.boxes else "center-square", mean=0.0, std=1.0)
     train, val = (read_manifest(options.data, split, options.boxes) for split in ("train", "val"))
-    views = TrainingViews(train, options.seed, recipe)
-    network = front(options, views)
-    features = Features(train, random_features(network, views, options.views, options.checkpoints), options.seed)
+    views = TrainingViews(train, options.seed, recipe, Strength(painted=options.painted))
+    network = front(folder, views)
+    features = looks.Features(train, random_features(network, views, options, folder), options.seed)
+    targets = targets_for(views, options, folder)
     inputs, labels = reference_tensors(val, recipe)
     inputs = features_of(network, inputs)
-    taught = evaluate.taught(options.teachers, train)
-    targets = fitting.soft_targets(np.array([x.label for x in train]), options.smoothing, taught, options.teaching)
-    start = torch.load(options.start, map_location="cpu", weights_only=True)["average"] if options.start else None
-    if start:
-        network.back.load_state_dict(start)
+    start = begin(network, options, folder)
     run = fitting.Run(options, network.back, len(train) // options.batch, device)
     run.resume()
     while run.epoch < options.epochs:
@@ -132,7 +127,8 @@ def main() -> None:
     network.back = fitting.blend(start, run.average.cpu(), options.keep) if start else run.average.cpu()
     divisor = fitting.temperature(fitting.logits_of(network.back, inputs), torch.from_numpy(labels))
     export.write_folder(export.INCEPTION, network, divisor, options.out, recipe)
-    evaluate.evaluate_folder(options.out, options.data, options.boxes)
+    if not options.trial:
+        evaluate.evaluate_folder(options.out, options.data, options.boxes)
 
 
 if __name__ == "__main__":
