@@ -6,6 +6,7 @@ runs with the same `--features` find theirs there. Nothing but the `train` split
 """
 
 import argparse
+import copy
 import logging
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import looks
 from data import Strength, TrainingViews, read_manifest, reference_tensors
 from inception import Inception, convolutions, fetch, load
 from preprocess import Recipe
+from unfold import unfold
 
 log = logging.getLogger("train_inception")
 RECALIBRATED = 320
@@ -93,15 +95,18 @@ def targets_for(views: TrainingViews, options: argparse.Namespace, folder: Path)
     return fitting.soft_targets(labels, options.smoothing, taught, options.teaching)
 
 
-def begin(network: Inception, options: argparse.Namespace, folder: Path) -> dict[str, torch.Tensor] | None:
-    """Sets the weights that the second half begins with; returns those of `--start`."""
+def begin(network: Inception, options: argparse.Namespace, folder: Path, features: np.ndarray) -> dict[str, torch.Tensor] | None:
+    """Sets the weights that the second half begins with; returns those of `--start`, a checkpoint or a shipped model.onnx."""
+    second = 1 + len(convolutions(network.front))
     if options.tuned:
-        load(network.back, fetch(folder), first=1 + len(convolutions(network.front)))
+        load(network.back, fetch(folder), second)
     if options.start is None:
         return None
-    start = torch.load(options.start, map_location="cpu", weights_only=True)["average"]
-    network.back.load_state_dict(start)
-    return start
+    if options.start.suffix == ".onnx":
+        unfold(network.back, options.start, second, features)
+    else:
+        network.back.load_state_dict(torch.load(options.start, map_location="cpu", weights_only=True)["average"])
+    return copy.deepcopy(network.back.state_dict())
 
 
 def main() -> None:
@@ -117,7 +122,7 @@ def main() -> None:
     targets = targets_for(views, options, folder)
     inputs, labels = reference_tensors(val, recipe)
     inputs = features_of(network, inputs)
-    start = begin(network, options, folder)
+    start = begin(network, options, folder, features.features[0][:RECALIBRATED])
     run = fitting.Run(options, network.back, len(train) // options.batch, device)
     run.resume()
     while run.epoch < options.epochs:
