@@ -37,6 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bfloat16", action="store_true", help="the views' features in bfloat16: three times as fast where the processor has it")
     parser.add_argument("--teachers-see", choices=("picture", "view"), default="view", help="what teachers answer to: the X-ray or each view of it")
     parser.add_argument("--tuned", action="store_true", help="begin mixed6 to mixed10 with the package's weights, tuned on other pictures, not anew")
+    parser.add_argument("--stop", type=int, help="end after this epoch although the learning rate was planned for --epochs")
     parser.add_argument("--trial", action="store_true", help="stop before `test` and `external` are scored")
     return parser.parse_args()
 
@@ -125,7 +126,7 @@ def main() -> None:
     start = begin(network, options, folder, features.features[0][:RECALIBRATED])
     run = fitting.Run(options, network.back, len(train) // options.batch, device)
     run.resume()
-    while run.epoch < options.epochs:
+    while run.epoch < (options.stop or options.epochs):
         features.set_epoch(run.epoch)
         run.judge(run.train_epoch(DataLoader(features, batch_size=options.batch, drop_last=True), targets), inputs, labels)
     log.info("%d epochs took %.0f s", run.epoch, run.seconds)
