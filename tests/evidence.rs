@@ -11,44 +11,21 @@
 mod common;
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 
-use common::{array, classifier, engine, take};
+use common::{QUESTION, observed, stored};
 use gradlens::evidence::{
     CHECKS, Entry, Evidence, Finding, Mask, Silence, Subject, check, similarity,
 };
 use gradlens::explain::{
-    ExplainError, Explainer, HeatMap, METHODS, Observation, Question, Target, Unwatched, Watch,
-    layer_for, method,
+    ExplainError, Explainer, HeatMap, METHODS, Observation, Unwatched, Watch, method,
 };
 use gradlens::image::{Picture, Region, resize_linear};
-use gradlens::model::{Limits, Model, onnx};
-use ndarray::{Array2, ArrayD, Axis, Ix2, Ix4, Slice};
-use prost::Message as _;
-use tract_onnx::pb::ModelProto;
+use ndarray::{Array2, ArrayD, Ix2};
 
 /// How far a number may lie from a peer's, as a share of what hiding pixels changes at most: classifiers of random weights hardly move.
 const TOLERANCE: f64 = 1e-3;
-
-/// The logit of the class that the fixtures explain; checks measure its probability.
-const QUESTION: Question = Question {
-    class: 1,
-    contrast: None,
-    target: Target::Logit,
-};
-
-fn stored(bytes: &[u8]) -> HashMap<String, ArrayD<f32>> {
-    let tensors = ModelProto::decode(bytes)
-        .unwrap()
-        .graph
-        .unwrap()
-        .initializer;
-    let named = tensors.iter();
-    named
-        .map(|tensor| (tensor.name.clone(), array(tensor)))
-        .collect()
-}
 
 /// What the peers say, by `CLASSIFIER/WHAT`.
 static PEERS: LazyLock<HashMap<String, ArrayD<f32>>> =
@@ -57,20 +34,6 @@ static PEERS: LazyLock<HashMap<String, ArrayD<f32>>> =
 /// Maps by `CLASSIFIER/METHOD`.
 static MAPS: LazyLock<HashMap<String, ArrayD<f32>>> =
     LazyLock::new(|| stored(include_bytes!("fixtures/passes.onnx")));
-
-/// A small classifier made ready for a method, and what it makes of the first of its pictures.
-fn observed(name: &str, method_id: &str) -> (Explainer, Observation) {
-    let mut proto = onnx::read(classifier(name).unwrap(), &Limits::default()).unwrap();
-    let pictures = take(&mut proto, "fixture/input");
-    let model = Model::open(&onnx::write(&proto), None, name).unwrap();
-    let layer = layer_for(method(method_id).unwrap(), &model, None).unwrap();
-    let layer = layer.map(str::to_owned);
-    let explainer = Explainer::new(engine(), Arc::new(model), layer.as_deref()).unwrap();
-    let first = pictures.slice_axis(Axis(0), Slice::from(0..1)).to_owned();
-    let seen = explainer.observe(&first.into_dimensionality::<Ix4>().unwrap());
-    let seen = seen.unwrap();
-    (explainer, seen)
-}
 
 /// A map of these values.
 fn heat_map(values: Array2<f32>) -> HeatMap {

@@ -11,50 +11,19 @@
 mod common;
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 
-use common::{array, classifier, engine, take, worst};
-use gradlens::explain::{
-    Case, ExplainError, Explainer, Observation, Question, Target, Watch, layer_for, method,
-};
-use gradlens::model::{Limits, Model, onnx};
-use ndarray::{Array3, ArrayD, Axis, Ix4, Slice};
-use prost::Message as _;
-use tract_onnx::pb::ModelProto;
+use common::{QUESTION, observed, stored, worst};
+use gradlens::explain::{Case, ExplainError, Watch, layer_for, method};
+use ndarray::{Array3, ArrayD};
 
 /// The class that the fixture's maps explain.
-const CLASS: usize = 1;
+const CLASS: usize = QUESTION.class;
 
 /// The peers' maps, by `CLASSIFIER/METHOD`.
-static PEERS: LazyLock<HashMap<String, ArrayD<f32>>> = LazyLock::new(|| {
-    let file = include_bytes!("fixtures/passes.onnx").as_slice();
-    let tensors = ModelProto::decode(file).unwrap().graph.unwrap().initializer;
-    let named = tensors.iter();
-    named
-        .map(|tensor| (tensor.name.clone(), array(tensor)))
-        .collect()
-});
-
-/// A small classifier for a method, and what it makes of the first of its pictures.
-fn observed(name: &str, method_id: &str) -> (Explainer, Observation) {
-    let mut proto = onnx::read(classifier(name).unwrap(), &Limits::default()).unwrap();
-    let pictures = take(&mut proto, "fixture/input");
-    let model = Model::open(&onnx::write(&proto), None, name).unwrap();
-    let layer = layer_for(method(method_id).unwrap(), &model, None).unwrap();
-    let layer = layer.map(str::to_owned);
-    let explainer = Explainer::new(engine(), Arc::new(model), layer.as_deref()).unwrap();
-    let first = pictures.slice_axis(Axis(0), Slice::from(0..1)).to_owned();
-    let seen = explainer.observe(&first.into_dimensionality::<Ix4>().unwrap());
-    let seen = seen.unwrap();
-    (explainer, seen)
-}
-
-const QUESTION: Question = Question {
-    class: CLASS,
-    contrast: None,
-    target: Target::Logit,
-};
+static PEERS: LazyLock<HashMap<String, ArrayD<f32>>> =
+    LazyLock::new(|| stored(include_bytes!("fixtures/passes.onnx")));
 
 #[test]
 fn maps_are_the_peers() {

@@ -18,10 +18,9 @@ use gradlens::explain::{How, METHODS, Method, method};
 use gradlens::gradient::{self, activation_name, differentiate, gradient_name};
 use gradlens::model::{Limits, Model, onnx};
 use ndarray::{Array3, ArrayD, Ix4};
-use prost::Message as _;
 use tract_onnx::pb::ModelProto;
 
-use common::{array, classifier, classifiers, floats, run_both_ways, take, worst};
+use common::{classifier, classifiers, floats, run_both_ways, stored, take, worst};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 #[cfg(target_arch = "wasm32")]
@@ -155,14 +154,8 @@ fn error(name: &str) -> Result<f32, String> {
 }
 
 /// pytorch-grad-cam's maps of a classifier.
-static PEERS: LazyLock<HashMap<String, ArrayD<f32>>> = LazyLock::new(|| {
-    let file = include_bytes!("fixtures/maps.onnx").as_slice();
-    let tensors = ModelProto::decode(file).unwrap().graph.unwrap().initializer;
-    let named = tensors.iter();
-    named
-        .map(|tensor| (tensor.name.clone(), array(tensor)))
-        .collect()
-});
+static PEERS: LazyLock<HashMap<String, ArrayD<f32>>> =
+    LazyLock::new(|| stored(include_bytes!("fixtures/maps.onnx")));
 
 /// Each method that pytorch-grad-cam has too, and its map of a classifier.
 fn peers(classifier: &str) -> impl Iterator<Item = (&'static dyn Method, ArrayD<f32>)> {

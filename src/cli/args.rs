@@ -37,6 +37,9 @@ pub enum Command {
 /// map, f32, at the layer's size) and STEM.report.json. Not for diagnostic use.
 #[derive(Debug, Args)]
 pub struct Explain {
+    /// JPEG or PNG files, folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
+    #[arg(required = true, value_name = "PICTURE")]
+    pub pictures: Vec<PathBuf>,
     #[command(flatten)]
     pub ask: Ask,
     /// The colours: inferno, viridis, magma, turbo, jet or hot
@@ -71,6 +74,9 @@ pub struct Explain {
 /// learned, does it stay where it is when nothing that matters changes, where does it lie (docs/evidence.md). Not for diagnostic use.
 #[derive(Debug, Args)]
 pub struct Evidence {
+    /// JPEG or PNG files, folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
+    #[arg(required = true, value_name = "PICTURE")]
+    pub pictures: Vec<PathBuf>,
     #[command(flatten)]
     pub ask: Ask,
     /// What a person marked: a picture of the same size, bright where it is; for several pictures a folder that has STEM.png for STEM.jpg
@@ -84,12 +90,9 @@ pub struct Evidence {
     pub json: bool,
 }
 
-/// Which pictures are to be explained, by which model, and what is asked.
+/// Which model explains pictures, and what is asked.
 #[derive(Debug, Args)]
 pub struct Ask {
-    /// JPEG or PNG files, folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
-    #[arg(required = true, value_name = "PICTURE")]
-    pub pictures: Vec<PathBuf>,
     /// A folder with model.onnx and manifest.json, an .onnx file, or the name of a shipped model
     #[arg(long, value_name = "DIR or FILE.onnx", default_value = "covid-xray")]
     pub model: PathBuf,
@@ -265,20 +268,8 @@ pub struct Survey {
     /// The list: CSV
     #[arg(long, value_name = "FILE.csv")]
     pub manifest: PathBuf,
-    /// A folder with model.onnx and manifest.json, an .onnx file, or the name of a shipped model
-    #[arg(long, value_name = "DIR or FILE.onnx", default_value = "covid-xray")]
-    pub model: PathBuf,
-    /// The class to explain, by label or index [default: the highest score of each picture]
-    #[arg(long, value_name = "INDEX or LABEL")]
-    pub class: Option<String>,
-    /// The layer to explain [default: the model's]
-    #[arg(long, value_name = "NAME")]
-    pub layer: Option<String>,
-    /// The method
-    #[arg(long, value_name = "NAME", default_value = "grad-cam")]
-    pub method: String,
     #[command(flatten)]
-    pub place: Place,
+    pub ask: Ask,
     /// The folder to write to; made where it is missing
     #[arg(long, value_name = "DIR", default_value = "survey")]
     pub out: PathBuf,

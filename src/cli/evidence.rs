@@ -32,7 +32,7 @@ pub fn run(arguments: &args::Evidence) -> Outcome {
         }
     };
     let ready = Ready::of(&arguments.ask)?;
-    let pictures = pictures::expand(&arguments.ask.pictures)?;
+    let pictures = pictures::expand(&arguments.pictures)?;
     let marks = Marks::of(arguments.mask.as_deref(), pictures.len())?;
     // The model's own companion has looked already.
     let shipped = match ready.lungs {

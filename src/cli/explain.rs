@@ -28,7 +28,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
 
-    let pictures = pictures::expand(&arguments.ask.pictures)?;
+    let pictures = pictures::expand(&arguments.pictures)?;
     let places = pictures
         .iter()
         .filter_map(|picture| Some((picture.canonicalize().ok()?, picture.clone())));

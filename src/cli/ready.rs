@@ -20,7 +20,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// What a user asks for.
+    /// What a user asks of pictures.
     pub fn of(ask: &args::Ask) -> Result<Ready, Failure> {
         let place = device::place(ask.place)?;
         let model = files::open_model(&ask.model)?;

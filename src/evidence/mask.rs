@@ -16,6 +16,20 @@ impl Mask {
         Mask(mask.luma().mapv(|value| value > 0.5))
     }
 
+    /// A box of a picture of this size.
+    #[must_use]
+    pub fn of_region(region: Region, width: u32, height: u32) -> Mask {
+        let inside = |at: usize, start: u32, length: u32| {
+            (at as u32).checked_sub(start).is_some_and(|at| at < length)
+        };
+        Mask(Array2::from_shape_fn(
+            (height as usize, width as usize),
+            |(row, column)| {
+                inside(row, region.y, region.height) && inside(column, region.x, region.width)
+            },
+        ))
+    }
+
     /// The lungs that a segmenter found, at the size of the picture; `None` without lungs.
     #[must_use]
     pub fn of_lungs(fields: &Fields, width: u32, height: u32) -> Option<Mask> {

@@ -3,9 +3,9 @@
 use ndarray::Array2;
 use serde::Serialize;
 
-use crate::evidence::{Mask, Part, Placement, hide, middle, placement};
+use crate::evidence::{Mask, Part, hide, middle, placement};
 use crate::explain::{ExplainError, Explainer, Observation};
-use crate::image::{Picture, Region};
+use crate::image::Region;
 use crate::study::{Answer, Study};
 
 /// The numbers of one picture.
@@ -71,11 +71,11 @@ pub fn measure(
     let (without_rim, probability_without_rim) = hidden(Part::Rim)?;
     let region = study.prepared.region;
     let (width, height) = (study.picture.width(), study.picture.height());
-    let placed = |mask: Option<Mask>| -> Option<Placement> {
-        placement(&answer.map.values.view(), region, &mask?)
-    };
-    let rim = placed(rim(region, width, height));
-    let outside = placed(outside_lungs(study));
+    let placed = |mask: &Mask| placement(&answer.map.values.view(), region, mask);
+    let rim = placed(&rim(region, width, height));
+    let lungs = study.fields.as_ref();
+    let lungs = lungs.and_then(|fields| Mask::of_lungs(fields, width, height));
+    let outside = lungs.and_then(|lungs| placed(&lungs.inverse()));
     Ok(Measures {
         predicted,
         explained,
@@ -102,40 +102,13 @@ pub fn share(map: &Array2<f32>) -> Option<Array2<f64>> {
 }
 
 /// The region without its middle half, as a mask of the whole picture.
-fn rim(region: Region, width: u32, height: u32) -> Option<Mask> {
+fn rim(region: Region, width: u32, height: u32) -> Mask {
     let (rows, columns) = middle(region.height as usize, region.width as usize);
-    let is_rim = |x: u32, y: u32| {
-        let inside = |at: u32, start: u32, span: &std::ops::Range<usize>| {
-            at >= start && span.contains(&((at - start) as usize))
-        };
-        !(inside(y, region.y, &rows) && inside(x, region.x, &columns))
+    let middle = Region {
+        x: region.x + columns.start as u32,
+        y: region.y + rows.start as u32,
+        width: columns.len() as u32,
+        height: rows.len() as u32,
     };
-    mask(width, height, is_rim)
-}
-
-/// What is not lung, where a segmenter found lungs.
-fn outside_lungs(study: &Study) -> Option<Mask> {
-    let fields = study.fields.as_ref()?;
-    let lungs = fields.lungs()?;
-    let (rows, columns) = lungs.dim();
-    let seen = fields.region;
-    let (width, height) = (study.picture.width(), study.picture.height());
-    mask(width, height, |x, y| {
-        let cell = |at: u32, start: u32, length: u32, cells: usize| {
-            let at = at.checked_sub(start).filter(|at| *at < length)?;
-            Some((u64::from(at) * cells as u64 / u64::from(length)) as usize)
-        };
-        let row = cell(y, seen.y, seen.height, rows);
-        let column = cell(x, seen.x, seen.width, columns);
-        row.zip(column)
-            .is_none_or(|place| lungs.get(place) != Some(&true))
-    })
-}
-
-/// The pixels for which something holds.
-fn mask(width: u32, height: u32, holds: impl Fn(u32, u32) -> bool) -> Option<Mask> {
-    let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
-    let samples = pixels.map(|(x, y)| if holds(x, y) { 255 } else { 0 });
-    let picture = Picture::from_grey8(width, height, samples.collect())?;
-    Some(Mask::of_picture(&picture))
+    Mask::of_region(middle, width, height).inverse()
 }

@@ -9,6 +9,7 @@
 #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
 pub mod kernels;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -17,8 +18,11 @@ use include_dir::{Dir, File, include_dir};
 #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
 use gradlens::engine::cuda::{Cuda, Precision};
 use gradlens::engine::{Engine, Tract, TractWithKernels, Value};
+use gradlens::explain::{Explainer, Observation, Question, Target, layer_for, method};
 use gradlens::gradient::{self, split_at_seed};
-use ndarray::ArrayD;
+use gradlens::model::{Limits, Model, onnx};
+use ndarray::{ArrayD, Axis, Ix4, Slice};
+use prost::Message as _;
 use tract_onnx::pb::{ModelProto, TensorProto};
 
 /// A file or folder of `tests/fixtures`.
@@ -105,6 +109,40 @@ pub fn array(tensor: &TensorProto) -> ArrayD<f32> {
         .map(|&bytes| f32::from_le_bytes(bytes));
     let shape: Vec<usize> = tensor.dims.iter().map(|&dim| dim as usize).collect();
     ArrayD::from_shape_vec(shape, values.collect()).unwrap()
+}
+
+/// The tensors of a fixture that is a graph without nodes, by their names.
+pub fn stored(bytes: &[u8]) -> HashMap<String, ArrayD<f32>> {
+    let tensors = ModelProto::decode(bytes)
+        .unwrap()
+        .graph
+        .unwrap()
+        .initializer;
+    let named = tensors.iter();
+    named
+        .map(|tensor| (tensor.name.clone(), array(tensor)))
+        .collect()
+}
+
+/// What the peers' fixtures explain: the logit of a class.
+pub const QUESTION: Question = Question {
+    class: 1,
+    contrast: None,
+    target: Target::Logit,
+};
+
+/// A small classifier made ready for a method, and what it makes of the first of its pictures.
+pub fn observed(name: &str, method_id: &str) -> (Explainer, Observation) {
+    let mut proto = onnx::read(classifier(name).unwrap(), &Limits::default()).unwrap();
+    let pictures = take(&mut proto, "fixture/input");
+    let model = Model::open(&onnx::write(&proto), None, name).unwrap();
+    let layer = layer_for(method(method_id).unwrap(), &model, None).unwrap();
+    let layer = layer.map(str::to_owned);
+    let explainer = Explainer::new(engine(), Arc::new(model), layer.as_deref()).unwrap();
+    let first = pictures.slice_axis(Axis(0), Slice::from(0..1)).to_owned();
+    let seen = explainer.observe(&first.into_dimensionality::<Ix4>().unwrap());
+    let seen = seen.unwrap();
+    (explainer, seen)
 }
 
 /// Runs a graph; `find` gives each of its inputs by name. Returns its outputs by name.

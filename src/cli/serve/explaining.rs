@@ -41,7 +41,7 @@ type Opened = Result<Arc<(Explainer, Option<Lungs>)>, String>;
 /// The models at hand, opened when they are first asked.
 pub struct Explaining {
     engine: Arc<dyn Engine>,
-    models: Models,
+    models: Arc<Models>,
     default: String,
     sign: Option<SigningKey>,
     open: Kept<Key, Opened>,
@@ -56,7 +56,7 @@ impl Explaining {
     /// Opens the default model: `covid-xray`, or the first of those at hand.
     pub fn open(
         engine: Arc<dyn Engine>,
-        models: Models,
+        models: Arc<Models>,
         sign: Option<SigningKey>,
     ) -> Result<Explaining, Failure> {
         let ids = models.ids();

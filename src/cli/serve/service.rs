@@ -45,13 +45,13 @@ impl Service {
     /// Finds the models, and opens the one that is explained with by default, so that the first request need not wait for it.
     pub fn open(arguments: &args::Service) -> Result<Service, Failure> {
         let place = device::place(arguments.place)?;
-        let models = || Models::at(arguments.model.as_deref());
+        let models = Arc::new(Models::at(arguments.model.as_deref())?);
         let key = arguments.key.as_deref().map(keys::public).transpose()?;
         let tolerances = device::tolerances(arguments.place.precision, arguments.tolerance);
         let sign = arguments.sign.as_deref().map(keys::private).transpose()?;
         Ok(Service {
-            explaining: Explaining::open(place.engine.clone(), models()?, sign)?,
-            desk: Desk::new(place.engine, models()?, Pictures::none(), key, tolerances),
+            explaining: Explaining::open(place.engine.clone(), models.clone(), sign)?,
+            desk: Desk::new(place.engine, models, Pictures::none(), key, tolerances),
             turns: Turns::new(place.pictures, arguments.waiting.into()),
             metrics: Metrics::new(),
             most: (arguments.most_megabytes as usize) << 20,

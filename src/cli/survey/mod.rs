@@ -7,13 +7,13 @@ mod table;
 
 use std::fs;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use super::batch::order::in_order;
 use super::failure::Failure;
+use super::ready::Ready;
 use super::waiting::Waiting;
-use super::{Outcome, args, device, files, question, say};
-use crate::explain::{Explainer, layer_for, method};
+use super::{Outcome, args, files, say};
+use crate::explain::Explainer;
 use crate::guard::caught;
 use crate::image::Limits;
 use crate::lungs::Lungs;
@@ -23,29 +23,20 @@ use list::{Entry, List};
 use ndarray::Array2;
 
 pub fn run(arguments: &args::Survey) -> Outcome {
-    let place = device::place(arguments.place)?;
-    let model = files::open_model(&arguments.model)?;
-    let lungs = files::open_companion(&arguments.model, &model, place.engine.as_ref())?;
-    let request = question::request(
-        &model,
-        arguments.class.as_deref(),
-        None,
-        Some(&arguments.method),
-        None,
-    );
-    let request = request.map_err(Failure::usage)?;
-    let layer = method(&arguments.method)
-        .and_then(|method| layer_for(method, &model, arguments.layer.as_deref()));
-    let layer = layer.map_err(Failure::usage)?.map(str::to_owned);
-    let list = List::read(&arguments.manifest, &model.manifest)?;
-    let labels: Vec<String> = model
+    let Ready {
+        place,
+        explainer,
+        lungs,
+        request,
+    } = Ready::of(&arguments.ask)?;
+    let list = List::read(&arguments.manifest, &explainer.model.manifest)?;
+    let labels: Vec<String> = explainer
+        .model
         .manifest
         .labels
         .iter()
         .map(|label| label.id.clone())
         .collect();
-    let explainer = Explainer::new(place.engine.clone(), Arc::new(model), layer.as_deref());
-    let explainer = explainer.map_err(|error| Failure::of(&arguments.model, error))?;
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
 
@@ -93,7 +84,7 @@ pub fn run(arguments: &args::Survey) -> Outcome {
     let json = serde_json::json!({
         "schema": "gradlens.survey/1",
         "model": {"id": explainer.model.manifest.id, "sha256": explainer.model.sha256},
-        "method": arguments.method,
+        "method": arguments.ask.method,
         "layer": explainer.layer,
         "engine": explainer.engine(),
         "findings": found,
@@ -107,7 +98,7 @@ pub fn run(arguments: &args::Survey) -> Outcome {
     means.sort_by_key(|mean| mean.class);
     let page = page::Page {
         explainer: &explainer,
-        method: &arguments.method,
+        method: &arguments.ask.method,
         summary: &summary,
         findings: &found,
         means: &means,

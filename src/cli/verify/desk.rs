@@ -23,7 +23,7 @@ use crate::verdict::{Check, Stop, Terms, Verdict, repeat};
 pub struct Desk {
     engine: Arc<dyn Engine>,
     pictures: Pictures,
-    models: Models,
+    models: Arc<Models>,
     /// Who must have signed.
     key: Option<VerifyingKey>,
     terms: Terms,
@@ -56,7 +56,7 @@ impl Desk {
     /// A desk that finds models and pictures there, and tolerates this much.
     pub fn new(
         engine: Arc<dyn Engine>,
-        models: Models,
+        models: Arc<Models>,
         pictures: Pictures,
         key: Option<VerifyingKey>,
         tolerances: Tolerances,

@@ -12,6 +12,8 @@ mod shown;
 mod table;
 mod worst;
 
+use std::sync::Arc;
+
 use super::args;
 use super::batch::order::in_order;
 use super::failure::Failure;
@@ -33,7 +35,7 @@ pub fn run(arguments: &args::Verify) -> Outcome {
     }
     let desk = Desk::new(
         place.engine.clone(),
-        Models::at(arguments.model.as_deref())?,
+        Arc::new(Models::at(arguments.model.as_deref())?),
         Pictures::below(&arguments.pictures)?,
         key,
         tolerances,
