@@ -1,0 +1,76 @@
+//! What is shown and kept of an answer: pixels, pictures with the notice in them, the raw map.
+
+use wasm_bindgen::prelude::*;
+
+use super::{Explainer, thrown};
+use crate::render::{self, ColorMap};
+
+#[wasm_bindgen]
+impl Explainer {
+    /// The picture with the heat map over it: RGBA, width x height x 4 bytes, no stamp.
+    ///
+    /// # Errors
+    /// One line: nothing explained yet, an unknown colour map, an opacity outside 0 to 1.
+    pub fn overlay(&self, colormap: &str, opacity: f32) -> Result<Vec<u8>, JsError> {
+        let (study, answer) = self.explained()?;
+        let overlay = answer
+            .overlay(study, parse(colormap)?, opacity)
+            .map_err(thrown)?;
+        Ok(render::rgba(&overlay))
+    }
+
+    /// The overlay as a PNG file with the notice in its pixels.
+    ///
+    /// # Errors
+    /// As [`overlay`](Explainer::overlay).
+    pub fn overlay_png(&self, colormap: &str, opacity: f32) -> Result<Vec<u8>, JsError> {
+        let (study, answer) = self.explained()?;
+        answer
+            .overlay_png(study, parse(colormap)?, opacity)
+            .map_err(thrown)
+    }
+
+    /// Picture, heat map and overlay side by side as a PNG file with the notice in its pixels.
+    ///
+    /// # Errors
+    /// As [`overlay`](Explainer::overlay).
+    pub fn figure_png(&self, colormap: &str, opacity: f32) -> Result<Vec<u8>, JsError> {
+        let (study, answer) = self.explained()?;
+        answer
+            .figure_png(study, parse(colormap)?, opacity)
+            .map_err(thrown)
+    }
+
+    /// The colours of a map from its lowest to its highest value: RGBA, 256 pixels.
+    ///
+    /// # Errors
+    /// One line: an unknown colour map.
+    pub fn legend(&self, colormap: &str) -> Result<Vec<u8>, JsError> {
+        Ok(parse(colormap)?.legend())
+    }
+
+    /// The raw map as a NumPy file.
+    ///
+    /// # Errors
+    /// One line: nothing explained yet.
+    pub fn map_npy(&self) -> Result<Vec<u8>, JsError> {
+        self.explained()?.1.map_npy().map_err(thrown)
+    }
+
+    /// What the network saw: RGBA at the size of its input.
+    ///
+    /// # Errors
+    /// One line: no open picture.
+    pub fn seen(&self) -> Result<Vec<u8>, JsError> {
+        let study = self
+            .study
+            .as_ref()
+            .ok_or_else(|| JsError::new("no picture is open"))?;
+        Ok(render::rgba(&study.prepared.seen()))
+    }
+}
+
+/// A colour map by its name.
+fn parse(colormap: &str) -> Result<ColorMap, JsError> {
+    colormap.parse().map_err(thrown)
+}

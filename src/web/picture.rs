@@ -1,0 +1,147 @@
+//! The open picture of a model: its scores, and the map that answers a question about them.
+
+use serde::Deserialize;
+use serde_json::json;
+use wasm_bindgen::prelude::*;
+
+use super::callbacks::Told;
+use super::{Explainer, now, thrown, to_json};
+use crate::explain::{self, METHODS, Place, Target};
+use crate::image::Limits;
+use crate::report::{self, CompanionEntry};
+use crate::study::{Answer, Request, Study};
+
+/// The options of [`Explainer::explain`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Options {
+    class: Option<usize>,
+    contrast: Option<usize>,
+    layer: Option<String>,
+    method: Option<String>,
+    target: Option<Target>,
+}
+
+#[wasm_bindgen]
+impl Explainer {
+    /// Decodes a picture and scores it. Returns JSON: the file, the region that the network sees, the scores.
+    ///
+    /// # Errors
+    /// One line: why the file is no picture, or what failed.
+    pub fn open(&mut self, name: &str, bytes: &[u8]) -> Result<String, JsError> {
+        // The last picture's memory goes before the next one's comes.
+        self.study = None;
+        self.answer = None;
+        let start = now();
+        let study = Study::open(
+            &self.inner,
+            self.lungs.as_ref(),
+            name,
+            bytes,
+            &Limits::for_a_tab(),
+        )
+        .map_err(thrown)?;
+        let names = self
+            .inner
+            .model
+            .manifest
+            .labels
+            .iter()
+            .map(|label| label.name.as_str());
+        let scores: Vec<_> = report::scores(&self.inner, &study.observation)
+            .into_iter()
+            .zip(names)
+            .map(|(score, name)| {
+                json!({
+                    "index": score.index,
+                    "label": score.label,
+                    "name": name,
+                    "logit": score.logit,
+                    "probability": score.probability,
+                })
+            })
+            .collect();
+        let companion = study.companion(&self.inner);
+        let text = to_json(&json!({
+            "name": study.entry.name,
+            "sha256": study.entry.sha256,
+            "width": study.entry.width,
+            "height": study.entry.height,
+            "region": study.prepared.region,
+            "companion": companion,
+            "warning": companion.as_ref().and_then(CompanionEntry::warning),
+            "scores": scores,
+            "milliseconds": {"forward": now() - start},
+        }))?;
+        self.study = Some(study);
+        Ok(text)
+    }
+
+    /// Explains the open picture. Options are JSON: `{"class", "contrast", "layer", "method", "target"}`, each optional. `tell` is called with the passes
+    /// that are done and their number, for methods that make many.
+    ///
+    /// Another class runs only the part of the graph that depends on the class; another layer runs the forward pass again.
+    ///
+    /// # Errors
+    /// One line: an unknown class, layer or method, or no open picture.
+    pub fn explain(
+        &mut self,
+        options_json: &str,
+        tell: Option<js_sys::Function>,
+    ) -> Result<String, JsError> {
+        let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
+        let start = now();
+        let method = options.method.as_deref();
+        let method = method.map_or(Ok(METHODS[0]), explain::method);
+        let layer = match method.map_err(thrown)?.how().place() {
+            // The page's choice of a layer is for the methods that have one.
+            Place::Pixels => &self.inner.model.input,
+            Place::Layer => options.layer.as_ref().unwrap_or(&self.inner.model.layer),
+        };
+        if *layer != self.inner.layer {
+            let inner =
+                explain::Explainer::new(self.engine.clone(), self.inner.model.clone(), Some(layer));
+            let inner = inner.map_err(thrown)?;
+            if let Some(study) = &mut self.study {
+                study.observation = inner.observe(&study.prepared.tensor).map_err(thrown)?;
+            }
+            self.inner = inner;
+            self.answer = None;
+        }
+        let study = self
+            .study
+            .as_ref()
+            .ok_or_else(|| JsError::new("no picture is open"))?;
+        let request = Request {
+            class: options.class,
+            contrast: options.contrast,
+            method: options.method,
+            target: options.target,
+        };
+        let answer = study.ask_watched(&self.inner, &request, &Told(tell));
+        let answer = answer.map_err(thrown)?;
+        let (width, height) = (study.entry.width, study.entry.height);
+        let peak = answer
+            .peak
+            .map(|peak| json!({"x": peak.x, "y": peak.y, "words": peak.words(width, height)}));
+        let text = to_json(&json!({
+            "report": answer.report,
+            "empty": answer.map.empty,
+            "peak": peak,
+            "caption": answer.caption(),
+            "milliseconds": {"backward": now() - start},
+        }))?;
+        self.answer = Some(answer);
+        Ok(text)
+    }
+}
+
+impl Explainer {
+    /// The picture and the answer, where there are both.
+    pub(super) fn explained(&self) -> Result<(&Study, &Answer), JsError> {
+        match (&self.study, &self.answer) {
+            (Some(study), Some(answer)) => Ok((study, answer)),
+            _ => Err(JsError::new("nothing is explained yet")),
+        }
+    }
+}
