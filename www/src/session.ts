@@ -1,57 +1,28 @@
 /** The visit: which pictures there are, what is asked about them, and what is shown. It asks the engine for one thing at a time and always for the newest wish. */
 import { EngineClient, EngineLost } from './engine/client.ts';
 import { kept, remember } from './kept.ts';
-import type { Look, ModelSource, Pixels, Progress, ShippedModel } from './protocol.ts';
-import { sign } from './signer.ts';
 import type {
-  Catalogue,
-  ExplainOptions,
-  Explanation,
-  Manifest,
-  ModelDescription,
-  OpenedPicture,
-  Report,
-} from './types.ts';
-
-export type Phase = 'loading' | 'ready' | 'running' | 'done' | 'error';
-
-export interface Picture {
-  readonly key: number;
-  readonly file: File;
-  /** Null until the engine has scored it. */
-  scored: { opened: OpenedPicture; thumb: ImageBitmap } | null;
-  /** The class to explain; null for the one with the highest score. */
-  class: number | null;
-}
-
-/** What is asked about every picture; null for the engine's own choice. */
-export interface Question {
-  contrast: number | null;
-  layer: string | null;
-  method: string | null;
-  target: string | null;
-}
-
-/** A picture with its map, as it is on the page now. */
-export interface Shown {
-  picture: Picture;
-  opened: OpenedPicture;
-  seen: Pixels;
-  explanation: Explanation;
-  overlay: Pixels;
-  legend: Pixels;
-  options: ExplainOptions;
-  look: Look;
-}
-
-export interface LoadedModel {
-  source: ModelSource;
-  model: ModelDescription;
-  catalogue: Catalogue;
-  version: string;
-  /** Whether the settings are the visitor's own of an earlier visit or of this one. */
-  own: boolean;
-}
+  AnswerOf,
+  Kind,
+  Look,
+  ModelSource,
+  Progress,
+  RequestOf,
+  ShippedModel,
+} from './protocol.ts';
+import { explain } from './session/trouble.ts';
+import {
+  bare,
+  nameOf,
+  NO_QUESTION,
+  options,
+  type LoadedModel,
+  type Phase,
+  type Picture,
+  type Question,
+  type Shown,
+} from './session/visit.ts';
+import type { Manifest, Report } from './types.ts';
 
 export class Session {
   phase: Phase = 'loading';
@@ -61,7 +32,7 @@ export class Session {
   shown: Shown | null = null;
   progress: Progress | null = null;
   problems: string[] = [];
-  question: Question = { contrast: null, layer: null, method: null, target: null };
+  question: Question = NO_QUESTION;
   look: Look;
 
   readonly #companions: ShippedModel[];
@@ -198,46 +169,16 @@ export class Session {
     return this.shown?.explanation.report ?? null;
   }
 
-  /** The loaded model's gradient graph at the chosen layer and, with `input`, at the pixels: an ONNX file. */
-  async gradientGraph(input: boolean): Promise<Uint8Array<ArrayBuffer> | null> {
-    if (!this.loaded) return null;
+  /** Asks the engine for something beside the pictures' scores and maps. What fails is said under `name`, and null comes back. */
+  async request<K extends Kind>(
+    name: string,
+    kind: K,
+    request: RequestOf<K>,
+  ): Promise<AnswerOf<K> | null> {
     try {
-      return (await this.#client.ask('graph', { layer: this.question.layer, input })).bytes;
+      return await this.#client.ask(kind, request);
     } catch (error) {
-      await this.#failed(nameOf(this.loaded.source), error);
-      this.#settle();
-      return null;
-    }
-  }
-
-  /** The current report with this browser's signature. */
-  async signedReport(): Promise<Report | null> {
-    const report = this.report();
-    if (!report) return null;
-    try {
-      const { bytes } = await this.#client.ask('canonical', { report: JSON.stringify(report) });
-      return { ...report, signature: await sign(bytes) };
-    } catch (error) {
-      await this.#failed('the signature', error);
-      this.#settle();
-      return null;
-    }
-  }
-
-  /** The file of what is shown, as the engine writes it. */
-  async save(what: 'overlay' | 'figure' | 'map'): Promise<Uint8Array<ArrayBuffer> | null> {
-    if (!this.shown) return null;
-    const { picture, options, look } = this.shown;
-    try {
-      const answer = await this.#client.ask('save', {
-        picture: bare(picture),
-        options,
-        look,
-        what,
-      });
-      return answer.bytes;
-    } catch (error) {
-      await this.#failed(picture.file.name, error);
+      await this.#failed(name, error);
       this.#settle();
       return null;
     }
@@ -289,14 +230,15 @@ export class Session {
   }
 
   async #view(picture: Picture, scored: NonNullable<Picture['scored']>): Promise<void> {
-    const options = this.#options(picture);
+    const wanted = options(picture, this.question);
     const { look, loaded: model } = this;
     this.#attempted = this.#wish(picture);
+    const request = { picture: bare(picture), options: wanted, look };
     try {
-      const answer = await this.#client.ask('view', { picture: bare(picture), options, look });
+      const answer = await this.#client.ask('view', request);
       // The visitor may be looking at something else by now.
       if (this.active !== picture || this.loaded !== model) return;
-      this.shown = { picture, opened: scored.opened, ...answer, options, look };
+      this.shown = { picture, opened: scored.opened, ...answer, options: wanted, look };
       this.#outcome = 'shown';
     } catch (error) {
       this.#outcome = 'failed';
@@ -315,7 +257,7 @@ export class Session {
     try {
       const answer = await this.#client.ask('load', { source, companions: this.#companions });
       this.loaded = { source, ...answer, own: false };
-      this.question = { contrast: null, layer: null, method: null, target: null };
+      this.question = NO_QUESTION;
       for (const picture of this.pictures) Object.assign(picture, { scored: null, class: null });
       this.#attempted = '';
       this.#outcome = this.active ? this.#outcome : 'nothing';
@@ -357,17 +299,8 @@ export class Session {
     this.#attempted = attempted;
   }
 
-  #options(picture: Picture): ExplainOptions {
-    const { contrast, ...question } = this.question;
-    return {
-      class: picture.class,
-      contrast: contrast === (picture.class ?? highest(picture)) ? null : contrast,
-      ...question,
-    };
-  }
-
   #wish(picture: Picture): string {
-    return JSON.stringify([picture.key, this.#options(picture), this.look]);
+    return JSON.stringify([picture.key, options(picture, this.question), this.look]);
   }
 
   /** Brings the phase in line with what is going on, and tells the page. */
@@ -380,32 +313,6 @@ export class Session {
     else this.phase = this.shown ? 'done' : 'ready';
     this.#changed();
   }
-}
-
-/** The class with the highest score. */
-export function highest(picture: Picture): number {
-  const scores = picture.scored?.opened.scores ?? [];
-  return scores.reduce((best, score) => (score.logit > best.logit ? score : best), {
-    index: 0,
-    logit: -Infinity,
-  }).index;
-}
-
-function bare({ key, file }: Picture): { key: number; file: File } {
-  return { key, file };
-}
-
-function nameOf(source: ModelSource): string {
-  return source.kind === 'shipped' ? source.name : source.model.name;
-}
-
-/** One line that names the file and says why. */
-function explain(name: string, error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof EngineLost) {
-    return `${name}: the engine gave up on it (${message}) and was started again.`;
-  }
-  return message.includes(name) ? message : `${name}: ${message}`;
 }
 
 /** A frame of rest, so that the page can be painted; a hidden page has no frames. */

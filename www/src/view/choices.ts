@@ -1,5 +1,6 @@
 /** What to explain: class, contrast, method, target and layer. */
-import { highest, type Session } from '../session.ts';
+import type { Session } from '../session.ts';
+import { highest } from '../session/visit.ts';
 import type { Layer } from '../types.ts';
 import { make, need, say } from './dom.ts';
 

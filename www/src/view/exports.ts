@@ -1,5 +1,6 @@
 /** Files to keep: overlay, figure, raw map and report of what is shown, and the model's gradient graph. */
 import type { Session } from '../session.ts';
+import { gradientGraph, save, signedReport } from '../session/keeping.ts';
 import { publicKey } from '../signer.ts';
 import { need, say } from './dom.ts';
 import { keep } from './file.ts';
@@ -22,13 +23,13 @@ export class ExportsView {
     for (const [id, what, ending, type] of files) {
       need(id, HTMLButtonElement).addEventListener('click', async () => {
         const name = session.shown?.picture.file.name ?? '';
-        const bytes = await session.save(what);
+        const bytes = await save(session, what);
         if (bytes) keep(`${stem(name)}.${ending}`, new Blob([bytes], { type }));
       });
     }
     this.#sign.addEventListener('change', () => void this.#showKey());
     need('export-report', HTMLButtonElement).addEventListener('click', async () => {
-      const report = this.#sign.checked ? await session.signedReport() : session.report();
+      const report = this.#sign.checked ? await signedReport(session) : session.report();
       if (!report) return;
       const text = `${JSON.stringify(report)}\n`;
       keep(
@@ -43,7 +44,7 @@ export class ExportsView {
       const button = need(id, HTMLButtonElement);
       button.addEventListener('click', async () => {
         button.disabled = true;
-        const bytes = await session.gradientGraph(input);
+        const bytes = await gradientGraph(session, input);
         button.disabled = false;
         const name = session.loaded?.model.id ?? 'model';
         if (bytes) keep(`${name}.gradient.onnx`, new Blob([bytes], { type: ONNX }));

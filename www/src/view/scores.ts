@@ -1,5 +1,6 @@
 /** What must be said before any score, and the table of scores: a row a class, a bar, and the class as a button that asks for its explanation. */
-import { highest, type Session } from '../session.ts';
+import type { Session } from '../session.ts';
+import { highest } from '../session/visit.ts';
 import type { Score } from '../types.ts';
 import { make, need, say } from './dom.ts';
 import { percent, raw } from './text.ts';

@@ -1,5 +1,6 @@
 /** How the model sees and what its scores mean: a form over its manifest, and the manifest itself for those who know it. */
-import type { LoadedModel, Session } from '../session.ts';
+import type { Session } from '../session.ts';
+import type { LoadedModel } from '../session/visit.ts';
 import type { Manifest } from '../types.ts';
 import { make, need, say } from './dom.ts';
 import { keep } from './file.ts';

@@ -1,5 +1,6 @@
 /** The picture with the heat map over it, at the picture's own size, and the sentence that says the same in words. */
-import type { Session, Shown } from '../session.ts';
+import type { Session } from '../session.ts';
+import type { Shown } from '../session/visit.ts';
 import { need, paint, say } from './dom.ts';
 import { percent } from './text.ts';
 

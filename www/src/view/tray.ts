@@ -1,5 +1,6 @@
 /** The pictures of this visit, each with its highest score; a click shows it. */
-import { highest, type Picture, type Session } from '../session.ts';
+import type { Session } from '../session.ts';
+import { highest, type Picture } from '../session/visit.ts';
 import { make, need, say } from './dom.ts';
 import { percent } from './text.ts';
 
