@@ -1,9 +1,10 @@
 //! One picture under one model: what the terminal and the page both do, without their files and buttons.
 
+mod doubt;
+
 use image::RgbImage;
 use ndarray_npy::WriteNpyExt;
 
-use crate::evidence::{Check, Evidence, Mask, Subject};
 use crate::explain::{
     self, ExplainError, Explainer, HeatMap, Method, Observation, Question, Target, Unwatched, Watch,
 };
@@ -12,6 +13,8 @@ use crate::lungs::{Fields, Lungs, LungsError};
 use crate::model::STAMP;
 use crate::render::{self, ColorMap, Heat, Peak, RenderError};
 use crate::report::{CompanionEntry, PictureEntry, Report, Seen};
+
+pub use doubt::{Hidden, Share, Whereabouts};
 
 /// Why a picture has no result. The message is one line and leaves out the file's name.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,9 @@ pub enum StudyError {
     /// The result cannot be drawn.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// Nothing can be hidden so.
+    #[error("{0}")]
+    Hide(String),
     /// The map cannot be written as `.npy`.
     #[error("the map cannot be written: {0}")]
     Npy(String),
@@ -141,51 +147,6 @@ impl Study {
             target: request.target.unwrap_or_else(|| method.target()),
         };
         Ok((question, method))
-    }
-
-    /// Explains the picture and checks the map. `marked` is what a person marked on the picture, or why there is nothing; `lungs` finds the lungs where the model has no
-    /// companion that did.
-    ///
-    /// # Errors
-    /// As [`ask_watched`](Study::ask_watched).
-    pub fn evidence(
-        &self,
-        explainer: &Explainer,
-        request: &Request,
-        checks: &[&dyn Check],
-        marked: Result<&Mask, String>,
-        lungs: Option<&Lungs>,
-        watch: &dyn Watch,
-    ) -> Result<Evidence, StudyError> {
-        let answer = self.ask_watched(explainer, request, watch)?;
-        let (question, method) = self.question(request)?;
-        let lungs = self.lungs(lungs)?;
-        let subject = Subject {
-            explainer,
-            observation: &self.observation,
-            question: &question,
-            method,
-            map: &answer.map,
-            region: self.prepared.region,
-            mask: marked,
-            lungs: lungs.as_ref().map_err(Clone::clone),
-            watch,
-        };
-        Ok(Evidence::gather(answer.report, &subject, checks)?)
-    }
-
-    /// The lungs, or why there are none.
-    fn lungs(&self, segmenter: Option<&Lungs>) -> Result<Result<Mask, String>, StudyError> {
-        let fields = match (&self.fields, segmenter) {
-            (Some(fields), _) => fields.clone(),
-            (None, Some(segmenter)) => segmenter.look(&self.picture)?,
-            (None, None) => return Ok(Err("There is no segmenter that finds lungs: the model names no companion, and the shipped one was not found.".into())),
-        };
-        if !fields.is_frontal() {
-            return Ok(Err("The picture does not look like an upright frontal chest X-ray: what a segmenter takes for lungs means nothing.".into()));
-        }
-        let lungs = Mask::of_lungs(&fields, self.picture.width(), self.picture.height());
-        Ok(lungs.ok_or_else(|| "The segmenter finds no lungs in the picture.".into()))
     }
 
     /// Explains the picture.

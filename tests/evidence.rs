@@ -19,7 +19,7 @@ use gradlens::evidence::{
     CHECKS, Entry, Evidence, Finding, Mask, Silence, Subject, check, similarity,
 };
 use gradlens::explain::{
-    ExplainError, Explainer, HeatMap, METHODS, Observation, Unwatched, Watch, method,
+    ExplainError, Explainer, HeatMap, METHODS, Observation, Tape, Unwatched, Watch, method,
 };
 use gradlens::image::{Picture, Region, resize_linear};
 use ndarray::{Array2, ArrayD, Ix2};
@@ -216,6 +216,84 @@ fn passes_are_as_many_as_said_and_can_be_stopped() {
             "{id}: {stopped:?}"
         );
         assert_eq!(watch.seen.load(Ordering::Relaxed), 3, "{id}");
+    }
+}
+
+/// Has enough after every pass, and keeps what there is.
+#[derive(Default)]
+struct OneByOne {
+    tape: Tape,
+    seen: AtomicUsize,
+}
+
+impl Watch for OneByOne {
+    fn goes_on(&self, _: usize, _: usize) -> bool {
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    fn tape(&self) -> Option<&Tape> {
+        Some(&self.tape)
+    }
+}
+
+/// Calls until the work is done; its result, and how many calls that took.
+fn in_parts<T>(watch: &OneByOne, work: impl Fn() -> Result<T, Silence>) -> (T, usize) {
+    for call in 1..10_000 {
+        watch.tape.rewind();
+        match work() {
+            Ok(result) => return (result, call),
+            Err(Silence::Failed(ExplainError::Stopped)) => {}
+            Err(silence) => panic!("{silence:?}"),
+        }
+    }
+    panic!("it never ends")
+}
+
+#[test]
+fn work_in_parts_is_the_same_work() {
+    for (method_id, checks) in [
+        (
+            "grad-cam",
+            [
+                "deletion",
+                "insertion",
+                "road",
+                "randomisation",
+                "stability",
+            ]
+            .as_slice(),
+        ),
+        // Passes inside of maps: those of a map that is done are not made again.
+        ("score-cam", &["stability"]),
+    ] {
+        let (explainer, seen) = observed("efficientnet", method_id);
+        let method = method(method_id).unwrap();
+        let map = explainer.explain(&seen, &QUESTION, method).unwrap();
+        let watch = OneByOne::default();
+        let again = || Ok(explainer.explain_watched(&seen, &QUESTION, method, &watch)?);
+        let (parts, calls) = in_parts(&watch, again);
+        assert_eq!(parts, map);
+        let passes_a_map = watch.seen.load(Ordering::Relaxed);
+        assert_eq!(calls, passes_a_map.max(1), "{method_id}");
+        for id in checks {
+            let whole = find(id, &subject(&explainer, &seen, &map, method_id, &Unwatched));
+            let watch = OneByOne::default();
+            let (parts, calls) = in_parts(&watch, || {
+                check(id)
+                    .unwrap()
+                    .find(&subject(&explainer, &seen, &map, method_id, &watch))
+            });
+            assert_eq!(parts, whole, "{method_id} {id}");
+            let passes = whole.passes + whole.maps * passes_a_map.max(1);
+            // No pass is made twice.
+            assert_eq!(
+                watch.seen.load(Ordering::Relaxed),
+                passes,
+                "{method_id} {id}"
+            );
+            assert!(calls <= passes, "{method_id} {id}: {calls}");
+        }
     }
 }
 

@@ -78,7 +78,7 @@ impl Check for Insertion {
 }
 
 /// The input `[1, C, H, W]` blurred, rims repeated: `scipy.ndimage.gaussian_filter(plane, sigma, mode="nearest")` of each channel.
-fn blurred(input: &Array4<f32>) -> Array4<f32> {
+pub(super) fn blurred(input: &Array4<f32>) -> Array4<f32> {
     let (_, _, height, width) = input.dim();
     let sigma = height.min(width) as f64 / BLUR;
     let reach = (REACH * sigma + 0.5) as usize;

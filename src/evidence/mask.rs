@@ -1,6 +1,6 @@
 //! Something marked on a picture: lesions, lungs, devices.
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 use crate::image::{Picture, Region};
 use crate::lungs::Fields;
@@ -19,15 +19,22 @@ impl Mask {
     /// A box of a picture of this size.
     #[must_use]
     pub fn of_region(region: Region, width: u32, height: u32) -> Mask {
-        let inside = |at: usize, start: u32, length: u32| {
-            (at as u32).checked_sub(start).is_some_and(|at| at < length)
-        };
-        Mask(Array2::from_shape_fn(
-            (height as usize, width as usize),
-            |(row, column)| {
-                inside(row, region.y, region.height) && inside(column, region.x, region.width)
-            },
-        ))
+        Mask::of_regions(&[region], width, height)
+    }
+
+    /// Boxes of a picture of this size; what of them lies beyond it is left out.
+    #[must_use]
+    pub fn of_regions(regions: &[Region], width: u32, height: u32) -> Mask {
+        let mut mask = Array2::from_elem((height as usize, width as usize), false);
+        for region in regions {
+            let within = |start: u32, length: u32, side: u32| {
+                start.min(side) as usize..start.saturating_add(length).min(side) as usize
+            };
+            let rows = within(region.y, region.height, height);
+            let columns = within(region.x, region.width, width);
+            mask.slice_mut(s![rows, columns]).fill(true);
+        }
+        Mask(mask)
     }
 
     /// The lungs that a segmenter found, at the size of the picture; `None` without lungs.
@@ -53,6 +60,20 @@ impl Mask {
                 cell.is_some_and(|cell| lungs.get(cell) == Some(&true))
             },
         )))
+    }
+
+    /// The mask at the size of a network's input that sees `region`: the pixel that each centre lies in, `[height, width]`.
+    #[must_use]
+    pub fn at_input(&self, region: Region, height: usize, width: usize) -> Array2<bool> {
+        let pixel = |start: u32, length: u32, at: usize, count: usize| {
+            start + ((2 * at as u64 + 1) * u64::from(length) / (2 * count as u64)) as u32
+        };
+        Array2::from_shape_fn((height, width), |(row, column)| {
+            self.has(
+                pixel(region.x, region.width, column, width),
+                pixel(region.y, region.height, row, height),
+            )
+        })
     }
 
     /// Everything that this mask leaves out.
@@ -122,6 +143,21 @@ mod tests {
         assert!((left.dice(&top) - 0.5).abs() < 1e-12);
         assert!((left.dice(&left.inverse())).abs() < 1e-12);
         assert!(!left.has(6, 0) && left.has(2, 3));
+        let boxes = [(0, 0, 3, 9), (5, 3, 4_000_000_000, 1)].map(|(x, y, width, height)| Region {
+            x,
+            y,
+            width,
+            height,
+        });
+        let boxes = Mask::of_regions(&boxes, 6, 4);
+        assert_eq!(boxes.count(Region::whole(6, 4)), 13);
+        assert!(boxes.has(2, 3) && boxes.has(5, 3) && !boxes.has(4, 3));
+        // Two pixels a cell: the right one is taken, in which the centre lies.
+        let small = left.at_input(Region::whole(6, 4), 2, 3);
+        assert_eq!(
+            small,
+            ndarray::array![[true, false, false], [true, false, false]]
+        );
         let nothing = Mask(Array2::from_elem((4, 6), false));
         assert!((nothing.dice(&nothing) - 1.0).abs() < 1e-12);
     }

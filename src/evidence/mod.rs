@@ -3,6 +3,7 @@
 
 mod border;
 mod check;
+mod cover;
 mod deletion;
 mod drop;
 mod energy;
@@ -23,7 +24,9 @@ mod stability;
 pub mod statistics;
 mod subject;
 
+pub use border::border_share;
 pub use check::{Check, Curve, Finding, Number, Silence};
+pub use cover::Fill;
 pub use hide::{Part, hide, middle};
 pub use mask::Mask;
 pub use placement::{Placement, placement};

@@ -1,11 +1,10 @@
 //! Outside the lungs: how much of the map, and of the score, has nothing to do with lungs.
 
-use ndarray::{Array2, Array4};
+use ndarray::Array4;
 
 use super::deletion::replaced;
 use super::pointing::no_positive;
-use super::{Check, Finding, Mask, Number, Silence, Subject, placement};
-use crate::image::Region;
+use super::{Check, Finding, Number, Silence, Subject, placement};
 
 /// No standard score exists (DeGrave et al. 2021 is why it matters): one minus the share of the map's positive values in the lungs, the same of a uniform map, whether the highest
 /// place lies in the lungs, and the score with the lungs or all else in the mean colour.
@@ -34,7 +33,7 @@ impl Check for OutsideLungs {
             placement(&subject.map.values.view(), subject.region, lungs).ok_or_else(no_positive)?;
         let input = &subject.observation.input;
         let (_, _, height, width) = input.dim();
-        let inside = at_input(lungs, subject.region, height, width);
+        let inside = lungs.at_input(subject.region, height, width);
         let outside = inside.mapv(|inside| !inside);
         let grey = Array4::zeros(input.dim());
         let scores = subject.scores(2, &|index| {
@@ -68,17 +67,4 @@ impl Check for OutsideLungs {
             ..Finding::default()
         })
     }
-}
-
-/// A mask of the picture at the size of the network's input, which sees `region`: the pixel that each centre lies in.
-fn at_input(mask: &Mask, region: Region, height: usize, width: usize) -> Array2<bool> {
-    let pixel = |start: u32, length: u32, at: usize, count: usize| {
-        start + ((2 * at as u64 + 1) * u64::from(length) / (2 * count as u64)) as u32
-    };
-    Array2::from_shape_fn((height, width), |(row, column)| {
-        mask.has(
-            pixel(region.x, region.width, column, width),
-            pixel(region.y, region.height, row, height),
-        )
-    })
 }

@@ -85,18 +85,47 @@ impl Subject<'_> {
     ///
     /// # Errors
     /// As [`Case::passes`].
-    pub fn again<T: Send>(
+    pub fn again<T: Clone + Send + 'static>(
         &self,
         count: usize,
         make: &(dyn Fn(usize, &dyn Watch) -> Result<T, ExplainError> + Sync),
     ) -> Result<Vec<T>, ExplainError> {
         match self.method.how() {
             // Its own passes run side by side, and whoever waits may end them.
-            How::Passes { .. } => (0..count).map(|index| make(index, self.watch)).collect(),
+            How::Passes { .. } => self.one_by_one(count, make),
             How::Layer(_) | How::Pixels(_) => self
                 .case(self.question)
                 .passes(count, &|index| make(index, &Unwatched)),
         }
+    }
+
+    /// [`again`](Subject::again), a map after the other.
+    fn one_by_one<T: Clone + Send + 'static>(
+        &self,
+        count: usize,
+        make: &(dyn Fn(usize, &dyn Watch) -> Result<T, ExplainError> + Sync),
+    ) -> Result<Vec<T>, ExplainError> {
+        let Some(tape) = self.watch.tape() else {
+            return (0..count).map(|index| make(index, self.watch)).collect();
+        };
+        let (stage, mut known) = tape.begin::<T>(count);
+        let mut end = Ok(());
+        for (index, place) in known.iter_mut().enumerate() {
+            if place.is_some() {
+                continue;
+            }
+            match make(index, self.watch) {
+                Ok(value) => *place = Some(value),
+                Err(error) => {
+                    end = Err(error);
+                    break;
+                }
+            }
+            tape.forget_inside(&stage);
+        }
+        let values = known.iter().flatten().cloned().collect();
+        tape.keep(&stage, known);
+        end.map(|()| values)
     }
 
     /// The mask a person drew, or silence.

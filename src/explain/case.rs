@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ndarray::{Array3, Array4};
 
-use super::{ExplainError, Explainer, Observation, Question, Target};
+use super::{ExplainError, Explainer, Observation, Question, Tape, Target};
 
 /// Who waits while a method makes its passes. The methods themselves start no thread.
 pub trait Watch: Sync {
@@ -18,6 +18,11 @@ pub trait Watch: Sync {
     /// Calls `work` with every number below `count`, in any order, several at once where that is of use.
     fn spread(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
         (0..count).for_each(work);
+    }
+
+    /// Where results are kept for the next time, by who ends work in order to go on with it.
+    fn tape(&self) -> Option<&Tape> {
+        None
     }
 }
 
@@ -79,19 +84,37 @@ impl Case<'_> {
         })
     }
 
-    /// Makes `count` passes, in any order, and gives their results in order.
+    /// Makes `count` passes, in any order, and gives their results in order. Those that are on the [tape](Watch::tape) are not made again.
     ///
     /// # Errors
     /// [`ExplainError::Stopped`] where who waits has had enough; the first error of a pass.
-    pub fn passes<T: Send>(
+    pub fn passes<T: Clone + Send + 'static>(
         &self,
         count: usize,
         pass: &(dyn Fn(usize) -> Result<T, ExplainError> + Sync),
     ) -> Result<Vec<T>, ExplainError> {
-        let results: Vec<Mutex<Option<Result<T, ExplainError>>>> =
-            (0..count).map(|_| Mutex::new(None)).collect();
-        let (done, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
-        self.watch.spread(count, &|index| {
+        let (stage, known) = match self.watch.tape() {
+            Some(tape) => {
+                let (stage, known) = tape.begin(count);
+                (Some((tape, stage)), known)
+            }
+            None => (None, (0..count).map(|_| None).collect()),
+        };
+        let missing: Vec<usize> = (0..count)
+            .filter(|&index| known.get(index).is_none_or(Option::is_none))
+            .collect();
+        let results: Vec<Mutex<Option<Result<T, ExplainError>>>> = known
+            .into_iter()
+            .map(|known| Mutex::new(known.map(Ok)))
+            .collect();
+        let (done, ended) = (
+            AtomicUsize::new(count - missing.len()),
+            AtomicBool::new(false),
+        );
+        self.watch.spread(missing.len(), &|at| {
+            let Some(&index) = missing.get(at) else {
+                return;
+            };
             if ended.load(Ordering::Relaxed) {
                 return;
             }
@@ -104,18 +127,17 @@ impl Case<'_> {
                 *place = Some(result);
             }
         });
-        let mut values = Vec::with_capacity(count);
-        let mut is_whole = true;
-        for result in results {
-            match result.into_inner().ok().flatten() {
-                Some(Ok(value)) => values.push(value),
-                Some(Err(error)) => return Err(error),
-                None => is_whole = false,
-            }
-        }
-        match is_whole {
-            true => Ok(values),
+        let results = results.into_iter();
+        let results = results.map(|result| result.into_inner().ok().flatten().transpose());
+        let results = results.collect::<Result<Vec<Option<T>>, ExplainError>>()?;
+        let values = match results.iter().all(Option::is_some) {
+            true if stage.is_none() => return Ok(results.into_iter().flatten().collect()),
+            true => Ok(results.iter().flatten().cloned().collect()),
             false => Err(ExplainError::Stopped),
+        };
+        if let Some((tape, stage)) = stage {
+            tape.keep(&stage, results);
         }
+        values
     }
 }

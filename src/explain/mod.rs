@@ -12,6 +12,7 @@ mod pixels;
 mod question;
 mod rise;
 mod score_cam;
+mod tape;
 mod xgrad_cam;
 
 use ndarray::{Array2, ArrayView3};
@@ -19,6 +20,7 @@ use ndarray::{Array2, ArrayView3};
 pub use case::{Case, Unwatched, Watch};
 pub use explainer::{Explainer, Observation};
 pub use question::{Question, Target};
+pub use tape::Tape;
 
 use crate::engine::EngineError;
 use crate::gradient::GradientError;

@@ -34,6 +34,15 @@ impl Prepared {
         scales.map(|(mean, std)| (0.5 - mean) / std).collect()
     }
 
+    /// The same part of the picture, with something else to see there.
+    #[must_use]
+    pub fn with(&self, tensor: Array4<f32>) -> Prepared {
+        Prepared {
+            tensor,
+            ..self.clone()
+        }
+    }
+
     /// What the network saw, for the eye: the tensor before mean and standard deviation, at the input's size.
     #[must_use]
     pub fn seen(&self) -> RgbImage {

@@ -62,11 +62,7 @@ impl Explainer {
     /// # Errors
     /// One line: no open picture.
     pub fn seen(&self) -> Result<Vec<u8>, JsError> {
-        let study = self
-            .study
-            .as_ref()
-            .ok_or_else(|| JsError::new("no picture is open"))?;
-        Ok(render::rgba(&study.prepared.seen()))
+        Ok(render::rgba(&self.opened()?.prepared.seen()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! line that the page can show as it is.
 
 mod callbacks;
+mod doubt;
 mod drawing;
 mod model;
 mod picture;
@@ -14,6 +15,7 @@ use wasm_bindgen::prelude::*;
 
 pub use model::Explainer;
 
+use crate::evidence::{CHECKS, Fill};
 use crate::explain::{METHODS, Target};
 use crate::model::{DEFAULT_NOTICE, labels};
 use crate::render::ColorMap;
@@ -32,7 +34,8 @@ pub fn version() -> String {
     crate::VERSION.into()
 }
 
-/// What can be chosen, as JSON: `{"methods": [{"id", "name", "about", "target"}], "colormaps": [], "targets": [], "notice": ""}`.
+/// What can be chosen, as JSON: `{"methods": [{"id", "name", "about", "target"}], "checks": [{"id", "name", "about", "limits"}],
+/// "fills": [], "colormaps": [], "targets": [], "notice": ""}`.
 #[wasm_bindgen]
 #[must_use]
 pub fn catalogue() -> String {
@@ -51,8 +54,21 @@ pub fn catalogue() -> String {
         .iter()
         .map(|colormap| colormap.name())
         .collect();
+    let checks: Vec<_> = CHECKS
+        .iter()
+        .map(|check| {
+            json!({
+                "id": check.id(),
+                "name": check.name(),
+                "about": check.about(),
+                "limits": check.limits(),
+            })
+        })
+        .collect();
     json!({
         "methods": methods,
+        "checks": checks,
+        "fills": Fill::ALL,
         "colormaps": colormaps,
         "targets": [Target::Logit, Target::Probability],
         "notice": DEFAULT_NOTICE,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
-use super::callbacks::Chosen;
+use super::callbacks::{Chosen, Parts};
 use super::{thrown, to_json};
 use crate::engine::{Engine, Tract};
 use crate::explain::{self, METHODS};
 use crate::gradient;
 use crate::lungs::Lungs;
 use crate::model::{Manifest, Model, onnx};
-use crate::study::{Answer, Study};
+use crate::study::{Answer, Request, Study};
 
 /// A model, made ready; at most one picture and one explanation of it at a time.
 #[wasm_bindgen]
@@ -22,6 +22,10 @@ pub struct Explainer {
     pub(super) lungs: Option<Lungs>,
     pub(super) study: Option<Study>,
     pub(super) answer: Option<Answer>,
+    /// What the answer is to.
+    pub(super) request: Request,
+    /// The work that is going on.
+    pub(super) parts: Parts,
 }
 
 #[wasm_bindgen]
@@ -58,6 +62,8 @@ impl Explainer {
             lungs: None,
             study: None,
             answer: None,
+            request: Request::default(),
+            parts: Parts::default(),
         })
     }
 
@@ -126,6 +132,7 @@ impl Explainer {
         let manifest = Manifest::parse(manifest_json).map_err(thrown)?;
         self.study = None;
         self.answer = None;
+        self.parts = Parts::default();
         Arc::make_mut(&mut self.inner.model)
             .adopt(manifest)
             .map_err(thrown)

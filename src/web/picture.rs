@@ -1,15 +1,15 @@
 //! The open picture of a model: its scores, and the map that answers a question about them.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
-use super::callbacks::Told;
+use super::callbacks::{Parts, Told};
 use super::{Explainer, now, thrown, to_json};
-use crate::explain::{self, METHODS, Place, Target};
+use crate::explain::{self, ExplainError, METHODS, Observation, Place, Target};
 use crate::image::Limits;
 use crate::report::{self, CompanionEntry};
-use crate::study::{Answer, Request, Study};
+use crate::study::{Answer, Request, Study, StudyError};
 
 /// The options of [`Explainer::explain`].
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +32,7 @@ impl Explainer {
         // The last picture's memory goes before the next one's comes.
         self.study = None;
         self.answer = None;
+        self.parts = Parts::default();
         let start = now();
         let study = Study::open(
             &self.inner,
@@ -41,26 +42,7 @@ impl Explainer {
             &Limits::for_a_tab(),
         )
         .map_err(thrown)?;
-        let names = self
-            .inner
-            .model
-            .manifest
-            .labels
-            .iter()
-            .map(|label| label.name.as_str());
-        let scores: Vec<_> = report::scores(&self.inner, &study.observation)
-            .into_iter()
-            .zip(names)
-            .map(|(score, name)| {
-                json!({
-                    "index": score.index,
-                    "label": score.label,
-                    "name": name,
-                    "logit": score.logit,
-                    "probability": score.probability,
-                })
-            })
-            .collect();
+        let scores = self.scores(&study.observation);
         let companion = study.companion(&self.inner);
         let text = to_json(&json!({
             "name": study.entry.name,
@@ -89,8 +71,24 @@ impl Explainer {
         options_json: &str,
         tell: Option<js_sys::Function>,
     ) -> Result<String, JsError> {
+        let text = self.explain_for(options_json, tell, None)?;
+        text.ok_or_else(|| JsError::new("it was stopped"))
+    }
+
+    /// As [`explain`](Explainer::explain), in parts: after `patience` milliseconds of passes it gives nothing, and the same call goes on where it was.
+    /// Between two calls a worker hears whether it is still asked for.
+    ///
+    /// # Errors
+    /// As [`explain`](Explainer::explain).
+    pub fn explain_for(
+        &mut self,
+        options_json: &str,
+        tell: Option<js_sys::Function>,
+        patience: Option<f64>,
+    ) -> Result<Option<String>, JsError> {
         let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
         let start = now();
+        self.parts.turn_to(options_json);
         let method = options.method.as_deref();
         let method = method.map_or(Ok(METHODS[0]), explain::method);
         let layer = match method.map_err(thrown)?.how().place() {
@@ -108,18 +106,23 @@ impl Explainer {
             self.inner = inner;
             self.answer = None;
         }
-        let study = self
-            .study
-            .as_ref()
-            .ok_or_else(|| JsError::new("no picture is open"))?;
+        let study = self.opened()?;
         let request = Request {
             class: options.class,
             contrast: options.contrast,
             method: options.method,
             target: options.target,
         };
-        let answer = study.ask_watched(&self.inner, &request, &Told(tell));
-        let answer = answer.map_err(thrown)?;
+        let watch = Told::new(tell, patience, &self.parts.tape);
+        let answer = match study.ask_watched(&self.inner, &request, &watch) {
+            Err(StudyError::Explain(ExplainError::Stopped)) => {
+                self.parts.spent += now() - start;
+                return Ok(None);
+            }
+            answer => answer.map_err(thrown)?,
+        };
+        let spent = self.parts.spent + now() - start;
+        self.parts = Parts::default();
         let (width, height) = (study.entry.width, study.entry.height);
         let peak = answer
             .peak
@@ -129,14 +132,39 @@ impl Explainer {
             "empty": answer.map.empty,
             "peak": peak,
             "caption": answer.caption(),
-            "milliseconds": {"backward": now() - start},
+            "milliseconds": {"backward": spent},
         }))?;
         self.answer = Some(answer);
-        Ok(text)
+        self.request = request;
+        Ok(Some(text))
     }
 }
 
 impl Explainer {
+    /// The scores of an observation, an entry a class.
+    pub(super) fn scores(&self, observation: &Observation) -> Vec<Value> {
+        let labels = &self.inner.model.manifest.labels;
+        report::scores(&self.inner, observation)
+            .into_iter()
+            .zip(labels)
+            .map(|(score, label)| {
+                json!({
+                    "index": score.index,
+                    "label": score.label,
+                    "name": label.name,
+                    "logit": score.logit,
+                    "probability": score.probability,
+                })
+            })
+            .collect()
+    }
+
+    /// The open picture.
+    pub(super) fn opened(&self) -> Result<&Study, JsError> {
+        let study = self.study.as_ref();
+        study.ok_or_else(|| JsError::new("no picture is open"))
+    }
+
     /// The picture and the answer, where there are both.
     pub(super) fn explained(&self) -> Result<(&Study, &Answer), JsError> {
         match (&self.study, &self.answer) {
