@@ -122,7 +122,6 @@ impl Explainer {
             answer => answer.map_err(thrown)?,
         };
         let spent = self.parts.spent + now() - start;
-        self.parts = Parts::default();
         let (width, height) = (study.entry.width, study.entry.height);
         let peak = answer
             .peak
@@ -134,6 +133,7 @@ impl Explainer {
             "caption": answer.caption(),
             "milliseconds": {"backward": spent},
         }))?;
+        self.parts = Parts::default();
         self.answer = Some(answer);
         self.request = request;
         Ok(Some(text))
