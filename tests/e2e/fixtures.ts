@@ -11,7 +11,7 @@ import type { Report } from '../../www/src/types.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const dist = path.join(root, 'www', 'dist');
-const binary = path.join(root, 'target', 'release', 'gradlens');
+export const binary = path.join(root, 'target', 'release', 'gradlens');
 const samplesFolder = path.join(root, 'www', 'public', 'samples');
 
 export interface PictureFile {

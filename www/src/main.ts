@@ -3,8 +3,11 @@ import { openDoors } from './intake.ts';
 import type { ShippedModel } from './protocol.ts';
 import { offerSamples } from './samples.ts';
 import { Session } from './session.ts';
+import { Doubts } from './session/doubts.ts';
+import { ChecksView } from './view/checks.ts';
 import { ChoicesView } from './view/choices.ts';
 import { ExportsView } from './view/exports.ts';
+import { HideView } from './view/hide.ts';
 import { LookView } from './view/look.ts';
 import { ModelView } from './view/model.ts';
 import { ProblemsView } from './view/problems.ts';
@@ -26,6 +29,8 @@ const session = new Session({ colormap: 'inferno', opacity: 0.5 }, [shipped('lun
   for (const view of views) view.update(session);
 });
 
+const doubts = new Doubts();
+
 const views: { update(session: Session): void }[] = [
   new ModelView(session, MODELS),
   new ProgressView(session),
@@ -36,6 +41,8 @@ const views: { update(session: Session): void }[] = [
   new ChoicesView(session),
   new LookView(session),
   new SeenView(),
+  new ChecksView(session, doubts),
+  new HideView(session),
   new ExportsView(session),
   new SettingsView(session),
 ];

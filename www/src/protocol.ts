@@ -1,4 +1,5 @@
 /** Messages between the page and its worker. Each request has an id, each answer names the request it answers. */
+import type { CheckEntry, Hide, Hidden, Whereabouts } from './doubt.ts';
 import type {
   Catalogue,
   ExplainOptions,
@@ -79,6 +80,21 @@ export interface Exchange {
     };
     answer: { bytes: Uint8Array<ArrayBuffer> };
   };
+  /** Where the map lies; no pass is made. */
+  where: {
+    request: { picture: PictureFile; options: ExplainOptions };
+    answer: { where: Whereabouts };
+  };
+  /** One check of the map, told of by its passes. */
+  check: {
+    request: { picture: PictureFile; options: ExplainOptions; check: string };
+    answer: { entry: CheckEntry };
+  };
+  /** The scores with boxes of the picture hidden, and what the network then sees. */
+  hide: {
+    request: { picture: PictureFile; hide: Hide };
+    answer: { hidden: Hidden; seen: Pixels };
+  };
 }
 
 export type Kind = keyof Exchange;
@@ -87,8 +103,16 @@ export type AnswerOf<K extends Kind> = Exchange[K]['answer'];
 
 export type Request = { [K in Kind]: { id: number; kind: K } & RequestOf<K> }[Kind];
 
+/** Ends a request between two passes; it fails as stopped, and the engine stays. */
+export interface Cancel {
+  kind: 'cancel';
+  id: number;
+}
+
 export interface Progress {
   kind: 'progress';
+  /** The request whose work this is. */
+  id: number;
   /** Bytes so far, and of how many where the server says; passes of a method that makes many, where `step` is that. */
   received: number;
   total: number | null;
@@ -98,6 +122,6 @@ export interface Progress {
 
 export type Reply =
   | { kind: 'answer'; id: number; value: AnswerOf<Kind> }
-  /** `broken`: the engine cannot be used any further and needs a new worker. */
-  | { kind: 'failure'; id: number; message: string; broken: boolean }
+  /** `broken`: the engine cannot be used any further and needs a new worker. `stopped`: it was told to. */
+  | { kind: 'failure'; id: number; message: string; broken: boolean; stopped: boolean }
   | Progress;

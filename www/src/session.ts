@@ -1,5 +1,5 @@
 /** The visit: which pictures there are, what is asked about them, and what is shown. It asks the engine for one thing at a time and always for the newest wish. */
-import { EngineClient, EngineLost } from './engine/client.ts';
+import { EngineClient, EngineLost, Stopped, type Following } from './engine/client.ts';
 import { kept, remember } from './kept.ts';
 import type {
   AnswerOf,
@@ -174,13 +174,29 @@ export class Session {
     name: string,
     kind: K,
     request: RequestOf<K>,
+    following: Following = {},
   ): Promise<AnswerOf<K> | null> {
     try {
-      return await this.#client.ask(kind, request);
+      return await this.#client.ask(kind, request, following);
     } catch (error) {
+      if (error instanceof Stopped) return null;
       await this.#failed(name, error);
       this.#settle();
       return null;
+    }
+  }
+
+  /** As {@link request}, for what a visitor may well ask wrongly: a refusal comes back and is not complained of. */
+  async try<K extends Kind>(kind: K, request: RequestOf<K>): Promise<AnswerOf<K> | Error> {
+    try {
+      return await this.#client.ask(kind, request);
+    } catch (error) {
+      const refusal = error instanceof Error ? error : new Error(String(error));
+      if (error instanceof EngineLost) {
+        await this.#failed('the engine', error);
+        this.#settle();
+      }
+      return refusal;
     }
   }
 

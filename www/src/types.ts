@@ -1,4 +1,5 @@
 /** The JSON that the engine speaks: what it says about itself, a model, a picture and a heat map. */
+import type { Check, Fill } from './doubt.ts';
 
 export interface Method {
   id: string;
@@ -10,6 +11,8 @@ export interface Method {
 
 export interface Catalogue {
   methods: Method[];
+  checks: Check[];
+  fills: Fill[];
   colormaps: string[];
   targets: string[];
   notice: string;
@@ -107,7 +110,13 @@ export interface OpenedPicture {
   /** The part of the picture that the network sees. */
   region: Region;
   /** What the segmenter that looked at it first says of it. */
-  companion: { id: string; sha256: string; lungs_found: boolean } | null;
+  companion: {
+    id: string;
+    sha256: string;
+    lungs_found: boolean;
+    /** Whether it is an upright frontal chest X-ray, where the model asks that. */
+    gate?: { logit: number; threshold: number; passed: boolean };
+  } | null;
   /** What must be said before any score: that the picture is not what the model was made for. */
   warning: string | null;
   scores: Score[];

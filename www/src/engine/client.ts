@@ -1,14 +1,28 @@
 /** The page's end of the worker: requests with promises, and a new worker where the old one broke or was stopped. */
-import type { AnswerOf, Kind, Progress, Reply, RequestOf } from '../protocol.ts';
+import type { AnswerOf, Cancel, Kind, Progress, Reply, RequestOf } from '../protocol.ts';
 
 /** The request was not answered because the engine broke or was stopped; the next one gets a new engine. */
 export class EngineLost extends Error {
   override name = 'EngineLost';
 }
 
+/** The request was told to stop and did; the engine is as it was. */
+export class Stopped extends Error {
+  override name = 'Stopped';
+}
+
+/** How a single request is followed. */
+export interface Following {
+  /** Ends it between two passes. */
+  signal?: AbortSignal;
+  /** Is told of its passes in place of the page's line of progress. */
+  onProgress?(progress: Progress): void;
+}
+
 interface Waiting {
   resolve(value: AnswerOf<Kind>): void;
   reject(error: Error): void;
+  onProgress: ((progress: Progress) => void) | undefined;
 }
 
 export class EngineClient {
@@ -21,13 +35,20 @@ export class EngineClient {
     this.#onProgress = onProgress;
   }
 
-  ask<K extends Kind>(kind: K, request: RequestOf<K>): Promise<AnswerOf<K>> {
+  ask<K extends Kind>(
+    kind: K,
+    request: RequestOf<K>,
+    { signal, onProgress }: Following = {},
+  ): Promise<AnswerOf<K>> {
     const worker = (this.#worker ??= this.#start());
     const id = ++this.#id;
+    const cancel = (): void => worker.postMessage({ kind: 'cancel', id } satisfies Cancel);
     return new Promise<AnswerOf<K>>((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
+      this.#waiting.set(id, { resolve: resolve as Waiting['resolve'], reject, onProgress });
       worker.postMessage({ id, kind, ...request });
-    });
+      if (signal?.aborted) cancel();
+      else signal?.addEventListener('abort', cancel);
+    }).finally(() => signal?.removeEventListener('abort', cancel));
   }
 
   /** Ends the worker, whatever it is doing. */
@@ -50,11 +71,11 @@ export class EngineClient {
   }
 
   #receive(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.id);
     if (reply.kind === 'progress') {
-      this.#onProgress(reply);
+      (waiting?.onProgress ?? this.#onProgress)(reply);
       return;
     }
-    const waiting = this.#waiting.get(reply.id);
     if (!waiting) return;
     if (reply.kind === 'failure' && reply.broken) {
       this.stop(reply.message);
@@ -62,6 +83,6 @@ export class EngineClient {
     }
     this.#waiting.delete(reply.id);
     if (reply.kind === 'answer') waiting.resolve(reply.value);
-    else waiting.reject(new Error(reply.message));
+    else waiting.reject(new (reply.stopped ? Stopped : Error)(reply.message));
   }
 }

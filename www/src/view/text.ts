@@ -5,6 +5,13 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
+/** A difference of two shares in points of a hundred: -0.121 as "−12.1 points". */
+export function signed(difference: number): string {
+  const points = (Math.abs(difference) * 100).toFixed(1);
+  const sign = points === '0.0' ? '' : difference < 0 ? '−' : '+';
+  return `${sign}${points} points`;
+}
+
 /** Four significant digits, without an exponent where it can be avoided. */
 export function raw(value: number): string {
   if (value === 0) return '0';

@@ -1,4 +1,5 @@
 /** The WebAssembly engine: loaded once, holding one model and the one picture that is open in it. */
+import type { CheckEntry, Hidden, Hide, Whereabouts } from '../doubt.ts';
 import type { ExplainOptions, Explanation, ModelDescription, OpenedPicture } from '../types.ts';
 import type { Catalogue } from '../types.ts';
 import type { Look, ModelSource, PictureFile, Pixels, ShippedModel } from '../protocol.ts';
@@ -163,15 +164,42 @@ export class Engine {
     return opened;
   }
 
-  /** The map of the open picture. */
-  explain(wanted: ExplainOptions, tell: (done: number, of: number) => void): Explanation {
+  /** The map of the open picture; undefined where that takes longer than `patience` milliseconds, and the same call goes on with it. */
+  explain(
+    wanted: ExplainOptions,
+    tell: (done: number, of: number) => void,
+    patience: number,
+  ): Explanation | undefined {
     if (!this.#open) throw new Error('no picture is open');
     const options = JSON.stringify(wanted);
     if (this.#open.map?.options === options) return this.#open.map.explanation;
     this.#open.map = null;
-    const explanation = JSON.parse(this.#loaded().explain(options, tell)) as Explanation;
+    const text = this.#loaded().explain_for(options, tell, patience);
+    if (text === undefined) return undefined;
+    const explanation = JSON.parse(text) as Explanation;
     this.#open.map = { options, explanation };
     return explanation;
+  }
+
+  /** What a check says of the map that was made last; undefined as with {@link explain}. */
+  check(
+    id: string,
+    tell: (done: number, of: number) => void,
+    patience: number,
+  ): CheckEntry | undefined {
+    const text = this.#loaded().check_for(id, tell, patience);
+    return text === undefined ? undefined : (JSON.parse(text) as CheckEntry);
+  }
+
+  /** Where the map lies that was made last. */
+  where(): Whereabouts {
+    return JSON.parse(this.#loaded().whereabouts()) as Whereabouts;
+  }
+
+  hide(what: Hide): { hidden: Hidden; seen: Pixels } {
+    const text = JSON.stringify(what);
+    const hidden = JSON.parse(this.#loaded().hide(text)) as Hidden;
+    return { hidden, seen: pixels(this.#loaded().hidden_seen(text)) };
   }
 
   overlay(look: Look): Pixels {

@@ -1,15 +1,25 @@
 /** The worker: everything that takes time happens here, one request after the other. */
-import type { AnswerOf, Kind, Reply, Request } from '../protocol.ts';
+import type { AnswerOf, Cancel, Kind, Reply, Request } from '../protocol.ts';
+import type { ExplainOptions, Explanation } from '../types.ts';
 import { Downloads } from './download.ts';
 import { Engine } from './engine.ts';
+
+/** How long passes go on before the worker listens. */
+const PATIENCE_MS = 100;
 
 const engine = new Engine();
 let last: Promise<void> = Promise.resolve();
 
-self.addEventListener('message', (event: MessageEvent<Request>) => {
-  const request = event.data;
-  last = last.then(() => serve(request));
+/** Requests that are to end. */
+const cancelled = new Set<number>();
+
+self.addEventListener('message', ({ data }: MessageEvent<Request | Cancel>) => {
+  if (data.kind === 'cancel') cancelled.add(data.id);
+  else last = last.then(() => serve(data));
 });
+
+/** The work of this request is not wanted any more. */
+class Unwanted extends Error {}
 
 async function serve(request: Request): Promise<void> {
   try {
@@ -21,19 +31,49 @@ async function serve(request: Request): Promise<void> {
       id: request.id,
       message: error instanceof Error ? error.message : String(error),
       broken: isTrap(error),
+      stopped: error instanceof Unwanted,
     });
+  } finally {
+    cancelled.delete(request.id);
   }
 }
 
+/** Calls `step` until it gives something; between two calls the worker hears whether that is still wanted. */
+async function inParts<T>(id: number, step: () => T | undefined): Promise<T> {
+  for (;;) {
+    if (cancelled.has(id)) throw new Unwanted('it was stopped');
+    const done = step();
+    if (done !== undefined) return done;
+    await hear();
+  }
+}
+
+/** Lets the messages in that are waiting. */
+function hear(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
 async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: Transferable[] }> {
+  const { id } = request;
+  const tell = (done: number, of: number): void =>
+    send({ kind: 'progress', id, received: done, total: of, step: 'passes' });
+  const explained = (options: ExplainOptions): Promise<Explanation> =>
+    inParts(id, () => engine.explain(options, tell, PATIENCE_MS));
   switch (request.kind) {
     case 'load': {
       let bytes = { received: 0, total: null as number | null };
       const downloads = new Downloads((received, total) => {
         bytes = { received, total };
-        send({ kind: 'progress', ...bytes, step: null });
+        send({ kind: 'progress', id, ...bytes, step: null });
       });
-      const say = (step: string): void => send({ kind: 'progress', ...bytes, step });
+      const say = (step: string): void => send({ kind: 'progress', id, ...bytes, step });
       const { source, companions } = request;
       return { value: await engine.load(source, companions, downloads, say), give: [] };
     }
@@ -54,7 +94,7 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
     }
     case 'view': {
       await engine.open(request.picture);
-      const explanation = engine.explain(request.options, tellPasses);
+      const explanation = await explained(request.options);
       const overlay = engine.overlay(request.look);
       const legend = engine.legend(request.look);
       const seen = engine.seen();
@@ -63,16 +103,27 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
     }
     case 'save': {
       await engine.open(request.picture);
-      engine.explain(request.options, tellPasses);
+      await explained(request.options);
       const bytes = engine.file(request.what, request.look);
       return { value: { bytes }, give: [bytes.buffer] };
     }
+    case 'where': {
+      await engine.open(request.picture);
+      await explained(request.options);
+      return { value: { where: engine.where() }, give: [] };
+    }
+    case 'check': {
+      await engine.open(request.picture);
+      await explained(request.options);
+      const entry = await inParts(id, () => engine.check(request.check, tell, PATIENCE_MS));
+      return { value: { entry }, give: [] };
+    }
+    case 'hide': {
+      await engine.open(request.picture);
+      const { hidden, seen } = engine.hide(request.hide);
+      return { value: { hidden, seen }, give: [seen.buffer] };
+    }
   }
-}
-
-/** Tells the page how far a method is that makes many passes. */
-function tellPasses(done: number, of: number): void {
-  send({ kind: 'progress', received: done, total: of, step: 'passes' });
 }
 
 /** A trap, an exhausted stack or memory: the instance may be half way through anything. */
