@@ -11,6 +11,7 @@ const types = {
   '.mjs': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.json': 'application/json',
+  '.webmanifest': 'application/manifest+json',
   '.svg': 'image/svg+xml',
   '.png': 'image/png',
   '.jpg': 'image/jpeg',
@@ -21,7 +22,7 @@ const types = {
 const headers = {
   'Content-Security-Policy':
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; " +
-    "img-src 'self' blob: data:; connect-src 'self'; worker-src 'self'; base-uri 'none'; " +
+    "img-src 'self' blob: data:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; " +
     "form-action 'none'; frame-ancestors 'none'",
   // Cross-origin isolation, for threads and exact timers.
   'Cross-Origin-Opener-Policy': 'same-origin',
@@ -51,17 +52,32 @@ async function answer(folder, request, response) {
   if (!found?.isFile()) return refuse(response, 404);
   const tag = `"${found.size.toString(16)}-${Math.trunc(found.mtimeMs).toString(16)}"`;
   const hashed = path.dirname(file).endsWith(`${path.sep}assets`);
-  response.writeHead(request.headers['if-none-match'] === tag ? 304 : 200, {
+  const whole = { start: 0, end: found.size - 1 };
+  const part = partOf(request.headers, tag, found.size);
+  const { start, end } = part ?? whole;
+  const status = request.headers['if-none-match'] === tag ? 304 : part ? 206 : 200;
+  response.writeHead(status, {
     ...headers,
     'Content-Type': types[path.extname(file)] ?? 'application/octet-stream',
-    'Content-Length': found.size,
+    'Content-Length': end - start + 1,
+    ...(status === 206 && { 'Content-Range': `bytes ${start}-${end}/${found.size}` }),
+    'Accept-Ranges': 'bytes',
     'Cache-Control': hashed ? 'public, max-age=31536000, immutable' : 'no-cache',
     ETag: tag,
   });
-  if (response.statusCode === 304 || request.method === 'HEAD') return response.end();
-  createReadStream(file)
+  if (status === 304 || request.method === 'HEAD' || found.size === 0) return response.end();
+  createReadStream(file, { start, end })
     .on('error', () => response.destroy())
     .pipe(response);
+}
+
+/** The one part of a file that a request asks for, so that broken downloads go on; null where it wants the whole. */
+function partOf({ range, 'if-range': condition }, tag, size) {
+  const [, first, last] = range?.match(/^bytes=(\d+)-(\d*)$/) ?? [];
+  if (first === undefined || (condition !== undefined && condition !== tag)) return null;
+  const start = Number(first);
+  const end = Math.min(last ? Number(last) : size - 1, size - 1);
+  return start <= end ? { start, end } : null;
 }
 
 /** The file that an address names, or null where it names something outside the folder. */

@@ -10,6 +10,7 @@ import { ExportsView } from './view/exports.ts';
 import { HideView } from './view/hide.ts';
 import { LookView } from './view/look.ts';
 import { ModelView } from './view/model.ts';
+import { OfflineView } from './view/offline.ts';
 import { ProblemsView } from './view/problems.ts';
 import { ProgressView } from './view/progress.ts';
 import { ScoresView } from './view/scores.ts';
@@ -45,6 +46,7 @@ const views: { update(session: Session): void }[] = [
   new HideView(session),
   new ExportsView(session),
   new SettingsView(session),
+  new OfflineView(),
 ];
 
 window.gradlens = { report: () => session.report() };

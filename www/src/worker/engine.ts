@@ -49,7 +49,7 @@ export class Engine {
     this.#downloads = downloads;
     this.#companions = companions;
     this.#started ??= downloads
-      .fetch(new URL(wasmAddress, import.meta.url).href)
+      .engine(new URL(wasmAddress, import.meta.url).href)
       .then((response) => init({ module_or_path: response }));
     const [, bytes, manifest] = await Promise.all([
       this.#started.catch((error: unknown) => {

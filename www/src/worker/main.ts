@@ -6,6 +6,8 @@ import { Engine } from './engine.ts';
 
 /** How long passes go on before the worker listens. */
 const PATIENCE_MS = 100;
+/** The page's folder: this script lies one below it. */
+const PAGE = new URL('../', self.location.href).href;
 
 const engine = new Engine();
 let last: Promise<void> = Promise.resolve();
@@ -69,7 +71,7 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
   switch (request.kind) {
     case 'load': {
       let bytes = { received: 0, total: null as number | null };
-      const downloads = new Downloads((received, total) => {
+      const downloads = new Downloads(PAGE, (received, total) => {
         bytes = { received, total };
         send({ kind: 'progress', id, ...bytes, step: null });
       });
