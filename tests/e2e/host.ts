@@ -29,8 +29,8 @@ export class Host {
   headers: Record<string, string> = {};
   /** Whether it sends parts of files. */
   ranges = true;
-  /** After how many bytes of a file's body the connection ends, by the end of its path; null for never. */
-  breaks: { path: string; after: number } | null = null;
+  /** After how many bytes the connection ends, for each request of the file whose path ends so; null or none left for never. */
+  breaks: { path: string; after: (number | null)[] } | null = null;
   readonly log: Answered[] = [];
   readonly #server = createServer((request, response) => {
     this.#answer(request, response).catch(() => response.destroy());
@@ -91,10 +91,10 @@ export class Host {
       }),
     });
     const { breaks } = this;
-    const broken = breaks && pathname.endsWith(breaks.path);
-    const sent = broken ? part.subarray(0, breaks.after) : part;
+    const after = breaks && pathname.endsWith(breaks.path) ? (breaks.after.shift() ?? null) : null;
+    const sent = after === null ? part : part.subarray(0, after);
     entry.bytes = sent.length;
-    if (broken) response.write(sent, () => setTimeout(() => response.destroy(), 200));
+    if (after !== null) response.write(sent, () => setTimeout(() => response.destroy(), 200));
     else response.end(sent);
   }
 }

@@ -108,7 +108,7 @@ export class Downloads {
     store: Store | null,
   ): Promise<void> {
     const part = { bytes, have: kept };
-    for (let failures = 0; part.have < file.bytes; ) {
+    for (let failures = 0; part.have < file.bytes;) {
       const before = part.have;
       try {
         await this.#stream(address, part);
@@ -116,9 +116,12 @@ export class Downloads {
         if (cause instanceof Refused) throw cause;
         failures = part.have > before ? 1 : failures + 1;
         if (failures === TRIES) {
-          throw new Error(`${fileName(address)}: the download broke off. Is the server still there?`, {
-            cause,
-          });
+          throw new Error(
+            `${fileName(address)}: the download broke off. Is the server still there?`,
+            {
+              cause,
+            },
+          );
         }
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * failures));
       } finally {

@@ -66,7 +66,9 @@ export class Store {
 
   /** Drops all but these files. */
   async keepOnly(files: KnownFile[]): Promise<void> {
-    await this.#dropWhere((address) => !files.some(({ sha256 }) => address.includes(`/${sha256}/`)));
+    await this.#dropWhere(
+      (address) => !files.some(({ sha256 }) => address.includes(`/${sha256}/`)),
+    );
   }
 
   async #dropWhere(unwanted: (address: string) => boolean): Promise<void> {
