@@ -41,14 +41,23 @@ async function kept(page: Page): Promise<void> {
   await expect(part(page, 'offline')).toContainText('without network');
 }
 
+interface Recorded {
+  url: string;
+  method: string;
+  body: boolean;
+  /** Whether the service worker asked. */
+  service: boolean;
+}
+
 /** Everything that goes over the network, service worker included. */
-function recorded(context: BrowserContext): { url: string; method: string; body: boolean }[] {
-  const requests: { url: string; method: string; body: boolean }[] = [];
+function recorded(context: BrowserContext): Recorded[] {
+  const requests: Recorded[] = [];
   context.on('request', (request) =>
     requests.push({
       url: request.url(),
       method: request.method(),
       body: request.postDataBuffer() !== null,
+      service: request.serviceWorker() !== null,
     }),
   );
   return requests;
@@ -99,6 +108,7 @@ test('a whole visit asks its own origin only, with no body; then it goes on with
     await state(page, 'loading', 'running');
     await state(page, 'done');
     expect(requests.length).toBeGreaterThan(10);
+    expect(requests.some(({ service }) => service)).toBe(true);
     for (const { url, method, body } of requests) {
       expect(url.startsWith(host.address) || /^(blob|data):/.test(url), url).toBe(true);
       expect([url, method, body]).toEqual([url, 'GET', false]);
