@@ -3,6 +3,7 @@
 mod doubt;
 
 use image::RgbImage;
+use ndarray::ArrayView2;
 use ndarray_npy::WriteNpyExt;
 
 use crate::explain::{
@@ -192,6 +193,12 @@ impl Study {
 }
 
 impl Answer {
+    /// The map as levels 0 to 255, `[H, W]` of the region that the network saw.
+    #[must_use]
+    pub fn levels(&self) -> ArrayView2<'_, u8> {
+        self.heat.levels()
+    }
+
     /// The picture with the heat map over it, at the picture's own size.
     ///
     /// # Errors

@@ -35,5 +35,5 @@ pub use self::colormap::ColorMap;
 pub use self::encode::{encode_png, rgba};
 pub use self::error::RenderError;
 pub use self::heat::{Heat, normalize};
-pub use self::peak::{Peak, peak};
+pub use self::peak::{Peak, half_share, peak};
 pub use self::stamp::stamp;

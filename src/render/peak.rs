@@ -51,6 +51,18 @@ impl Peak {
     }
 }
 
+/// The part of a raw map's cells that reach half of its highest value, 0 to 1: how narrow the peak is. `None` where nothing is
+/// above zero.
+#[must_use]
+pub fn half_share(map: &ArrayView2<'_, f32>) -> Option<f64> {
+    let highest = map
+        .iter()
+        .filter(|value| value.is_finite())
+        .fold(0.0, |most: f32, &value| most.max(value));
+    let reaching = map.iter().filter(|&&value| value >= highest / 2.0).count();
+    (highest > 0.0).then(|| reaching as f64 / map.len() as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +92,14 @@ mod tests {
         assert_eq!(peak(&array![[0.0, 0.0]].view(), region), None);
         assert_eq!(peak(&array![[f32::NAN]].view(), region), None);
         assert_eq!(peak(&ndarray::Array2::zeros((0, 0)).view(), region), None);
+    }
+
+    #[test]
+    fn half_the_highest_is_reached_by_a_share() {
+        let share = |map| half_share(&ArrayView2::from(&map));
+        assert_eq!(share([[8.0, 4.0], [3.9, -9.0]]), Some(0.5));
+        assert_eq!(share([[1.0, f32::NAN], [0.0, 0.0]]), Some(0.25));
+        assert_eq!(share([[0.0, -1.0], [0.0, 0.0]]), None);
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use wasm_bindgen::prelude::*;
 
-use super::{Explainer, thrown};
+use ndarray::ArrayView2;
+use serde_json::json;
+
+use super::{Explainer, thrown, to_json};
+use crate::evidence::similarity::{spearman, ssim};
 use crate::render::{self, ColorMap};
 
 #[wasm_bindgen]
@@ -64,6 +68,35 @@ impl Explainer {
     pub fn seen(&self) -> Result<Vec<u8>, JsError> {
         Ok(render::rgba(&self.opened()?.prepared.seen()))
     }
+
+    /// The picture as it is shown: RGBA, width x height x 4 bytes.
+    ///
+    /// # Errors
+    /// One line: no open picture.
+    pub fn picture(&self) -> Result<Vec<u8>, JsError> {
+        Ok(render::rgba(&self.opened()?.picture.to_rgb8()))
+    }
+
+    /// The map as levels 0 to 255 over the region that the network saw, row-major, a byte a pixel: with the table of
+    /// [`legend`](Explainer::legend) and the picture, all that an overlay is drawn from.
+    ///
+    /// # Errors
+    /// One line: nothing explained yet.
+    pub fn levels(&self) -> Result<Vec<u8>, JsError> {
+        Ok(self.explained()?.1.levels().iter().copied().collect())
+    }
+}
+
+/// How alike two raw maps are, row-major and both `width` cells wide, as JSON: `{"spearman", "ssim"}`, null where a measure has
+/// nothing to say (a flat map, or one smaller than its window).
+///
+/// # Errors
+/// One line: the maps have no common size.
+#[wasm_bindgen]
+pub fn similarity(a: &[f32], b: &[f32], width: usize) -> Result<String, JsError> {
+    let view = |map| ArrayView2::from_shape((a.len() / width.max(1), width), map).map_err(thrown);
+    let (a, b) = (view(a)?, view(b)?);
+    to_json(&json!({"spearman": spearman(&a, &b), "ssim": ssim(&a, &b)}))
 }
 
 /// A colour map by its name.

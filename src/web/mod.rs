@@ -16,7 +16,7 @@ use wasm_bindgen::prelude::*;
 pub use model::Explainer;
 
 use crate::evidence::{CHECKS, Fill};
-use crate::explain::{METHODS, Target};
+use crate::explain::{How, METHODS, Place, Target};
 use crate::model::{DEFAULT_NOTICE, labels};
 use crate::render::ColorMap;
 use crate::report;
@@ -34,8 +34,9 @@ pub fn version() -> String {
     crate::VERSION.into()
 }
 
-/// What can be chosen, as JSON: `{"methods": [{"id", "name", "about", "target"}], "checks": [{"id", "name", "about", "limits"}],
-/// "fills": [], "colormaps": [], "targets": [], "notice": ""}`.
+/// What can be chosen, as JSON: `{"methods": [{"id", "name", "about", "target", "kind", "passes"}], "checks": [{"id", "name", "about",
+/// "limits"}], "fills": [], "colormaps": [], "targets": [], "notice": ""}`. A method's kind is `layer`, `pixels` or `scores`; with `passes`
+/// it makes many of them and takes its time.
 #[wasm_bindgen]
 #[must_use]
 pub fn catalogue() -> String {
@@ -47,6 +48,8 @@ pub fn catalogue() -> String {
                 "name": method.name(),
                 "about": method.about(),
                 "target": method.target(),
+                "kind": kind(method.how()),
+                "passes": matches!(method.how(), How::Passes { .. }),
             })
         })
         .collect();
@@ -74,6 +77,20 @@ pub fn catalogue() -> String {
         "notice": DEFAULT_NOTICE,
     })
     .to_string()
+}
+
+/// What a method looks at: a layer's gradients, the pixels', or the scores alone.
+fn kind(how: How) -> &'static str {
+    match how {
+        How::Layer(_) => "layer",
+        How::Pixels(_)
+        | How::Passes {
+            at: Place::Pixels, ..
+        } => "pixels",
+        How::Passes {
+            at: Place::Layer, ..
+        } => "scores",
+    }
 }
 
 /// Reads labels from a text (a line a class, JSON, a Python literal) as JSON: `[{"id", "name"}]`.

@@ -8,6 +8,7 @@ use super::callbacks::{Parts, Told};
 use super::{Explainer, now, thrown, to_json};
 use crate::explain::{self, ExplainError, METHODS, Observation, Place, Target};
 use crate::image::Limits;
+use crate::render;
 use crate::report::{self, CompanionEntry};
 use crate::study::{Answer, Request, Study, StudyError};
 
@@ -130,6 +131,7 @@ impl Explainer {
             "report": answer.report,
             "empty": answer.map.empty,
             "peak": peak,
+            "half_share": render::half_share(&answer.map.values.view()),
             "caption": answer.caption(),
             "milliseconds": {"backward": spent},
         }))?;

@@ -6,8 +6,10 @@ import { Session } from './session.ts';
 import { Doubts } from './session/doubts.ts';
 import { ChecksView } from './view/checks.ts';
 import { ChoicesView } from './view/choices.ts';
+import { CompareView } from './view/compare.ts';
 import { ExportsView } from './view/exports.ts';
 import { HideView } from './view/hide.ts';
+import { Keys } from './view/keys.ts';
 import { LookView } from './view/look.ts';
 import { ModelView } from './view/model.ts';
 import { OfflineView } from './view/offline.ts';
@@ -16,7 +18,8 @@ import { ProgressView } from './view/progress.ts';
 import { ScoresView } from './view/scores.ts';
 import { SeenView } from './view/seen.ts';
 import { SettingsView } from './view/settings.ts';
-import { StageView } from './view/stage.ts';
+import { BarView } from './view/stage/bar.ts';
+import { StageView } from './view/stage/stage.ts';
 import { TrayView } from './view/tray.ts';
 
 /** The classifiers that come with the page, the first to begin with. */
@@ -31,15 +34,19 @@ const session = new Session({ colormap: 'inferno', opacity: 0.5 }, [shipped('lun
 });
 
 const doubts = new Doubts();
+const stage: StageView = new StageView(session, () => bar.moved(stage));
+const bar = new BarView(session, () => stage);
 
 const views: { update(session: Session): void }[] = [
   new ModelView(session, MODELS),
   new ProgressView(session),
   new ProblemsView(session),
   new TrayView(session),
-  new StageView(),
+  stage,
+  bar,
   new ScoresView(session),
   new ChoicesView(session),
+  new CompareView(session, MODELS),
   new LookView(session),
   new SeenView(),
   new ChecksView(session, doubts),
@@ -50,6 +57,7 @@ const views: { update(session: Session): void }[] = [
 ];
 
 window.gradlens = { report: () => session.report() };
+new Keys(session, stage);
 openDoors(session);
 void offerSamples(session);
 

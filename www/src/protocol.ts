@@ -30,13 +30,24 @@ export interface Look {
   opacity: number;
 }
 
+export interface Similarity {
+  spearman: number | null;
+  ssim: number | null;
+}
+
 export type Pixels = Uint8ClampedArray<ArrayBuffer>;
 
 /** What each kind of request carries and what it is answered with. */
 export interface Exchange {
   load: {
     request: { source: ModelSource; companions: ShippedModel[] };
-    answer: { model: ModelDescription; catalogue: Catalogue; version: string };
+    answer: {
+      model: ModelDescription;
+      catalogue: Catalogue;
+      version: string;
+      /** Of each colour map the colours of levels 0 to 255, RGBA. */
+      tables: Record<string, Pixels>;
+    };
   };
   /** Another manifest for the loaded model. */
   configure: {
@@ -62,14 +73,24 @@ export interface Exchange {
     answer: { opened: OpenedPicture; thumb: ImageBitmap };
   };
   view: {
-    request: { picture: PictureFile; options: ExplainOptions; look: Look };
+    request: { picture: PictureFile; options: ExplainOptions };
     answer: {
-      overlay: Pixels;
-      legend: Pixels;
-      /** What the network saw, at the size of its input. */
-      seen: Pixels;
       explanation: Explanation;
+      /** The map as levels 0 to 255 over the region that the network saw. */
+      levels: Uint8Array<ArrayBuffer>;
+      /** Names the pixels that `pixels` gives now; the same as long as they are. */
+      stamp: string;
     };
+  };
+  /** The open picture, and what the network saw of it at the size of its input. */
+  pixels: {
+    request: { picture: PictureFile };
+    answer: { stamp: string; picture: ImageBitmap; seen: ImageBitmap };
+  };
+  /** How alike two raw maps of the same size are; null where that cannot be said. */
+  similarity: {
+    request: { a: Float32Array; b: Float32Array; width: number };
+    answer: Similarity;
   };
   save: {
     request: {

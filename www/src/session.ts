@@ -10,6 +10,7 @@ import type {
   RequestOf,
   ShippedModel,
 } from './protocol.ts';
+import { Comparison } from './session/comparison.ts';
 import { explain } from './session/trouble.ts';
 import {
   bare,
@@ -19,8 +20,10 @@ import {
   type LoadedModel,
   type Phase,
   type Picture,
+  type Painted,
   type Question,
   type Shown,
+  type Sight,
 } from './session/visit.ts';
 import type { Manifest, Report } from './types.ts';
 
@@ -34,6 +37,10 @@ export class Session {
   problems: string[] = [];
   question: Question = NO_QUESTION;
   look: Look;
+
+  sight: Sight = { layout: 'overlay', contour: 0, outline: true, peak: true };
+  /** The second explanation that the shown one is compared with. */
+  comparison: Comparison | null = null;
 
   readonly #companions: ShippedModel[];
   readonly #client: EngineClient;
@@ -52,7 +59,7 @@ export class Session {
     this.#changed = changed;
     this.#client = new EngineClient((progress) => {
       this.progress = progress;
-      this.#changed();
+      this.#tell();
     });
   }
 
@@ -127,7 +134,7 @@ export class Session {
   clear(): void {
     this.pictures = [];
     this.active = null;
-    this.shown = null;
+    this.#hide();
     this.problems = [];
     this.#attempted = '';
     this.#outcome = 'nothing';
@@ -146,7 +153,20 @@ export class Session {
 
   lookThrough(look: Partial<Look>): void {
     this.look = { ...this.look, ...look };
-    void this.#work();
+    this.#tell();
+  }
+
+  lookAt(sight: Partial<Sight>): void {
+    this.sight = { ...this.sight, ...sight };
+    this.#tell();
+  }
+
+  /** Sets a second explanation beside the first, or puts it away with the engine that made it. */
+  compare(on: boolean): void {
+    if (on === (this.comparison !== null)) return;
+    this.comparison?.end();
+    this.comparison = on ? new Comparison(this, this.#companions, this.#changed) : null;
+    this.#tell();
   }
 
   /** Says that something outside the engine went wrong. */
@@ -157,7 +177,7 @@ export class Session {
 
   dismissProblems(): void {
     this.problems = [];
-    this.#changed();
+    this.#tell();
   }
 
   /** Ends whatever the engine is doing; it is started again. */
@@ -209,7 +229,7 @@ export class Session {
       for (let task = this.#next(); task; task = this.#next()) {
         this.#settle();
         await task();
-        this.#changed();
+        this.#tell();
         await breath();
       }
     } finally {
@@ -247,29 +267,48 @@ export class Session {
 
   async #view(picture: Picture, scored: NonNullable<Picture['scored']>): Promise<void> {
     const wanted = options(picture, this.question);
-    const { look, loaded: model } = this;
+    const model = this.loaded;
     this.#attempted = this.#wish(picture);
-    const request = { picture: bare(picture), options: wanted, look };
+    const request = { picture: bare(picture), options: wanted };
     try {
-      const answer = await this.#client.ask('view', request);
+      const { stamp, ...answer } = await this.#client.ask('view', request);
+      const before = this.shown?.painted ?? null;
+      const painted =
+        before?.stamp === stamp
+          ? before
+          : await this.#client.ask('pixels', { picture: request.picture });
       // The visitor may be looking at something else by now.
-      if (this.active !== picture || this.loaded !== model) return;
-      this.shown = { picture, opened: scored.opened, ...answer, options: wanted, look };
+      if (this.active !== picture || this.loaded !== model) {
+        if (painted !== before) release(painted);
+        return;
+      }
+      this.shown = { picture, opened: scored.opened, ...answer, options: wanted, painted };
       this.#outcome = 'shown';
+      if (before === painted) return;
+      // Bitmaps are not the garbage collector's to weigh: they go as soon as nobody draws them.
+      this.#tell();
+      release(before);
     } catch (error) {
       this.#outcome = 'failed';
-      if (this.shown?.picture !== picture) this.shown = null;
+      if (this.shown?.picture !== picture) this.#hide();
       await this.#failed(picture.file.name, error);
     } finally {
       this.progress = null;
     }
   }
 
+  #hide(): void {
+    const painted = this.shown?.painted ?? null;
+    this.shown = null;
+    this.#tell();
+    release(painted);
+  }
+
   async #load(source: ModelSource, again: boolean): Promise<void> {
     this.#loading = true;
     this.progress = null;
     this.phase = 'loading';
-    this.#changed();
+    this.#tell();
     try {
       const answer = await this.#client.ask('load', { source, companions: this.#companions });
       this.loaded = { source, ...answer, own: false };
@@ -316,7 +355,7 @@ export class Session {
   }
 
   #wish(picture: Picture): string {
-    return JSON.stringify([picture.key, options(picture, this.question), this.look]);
+    return JSON.stringify([picture.key, options(picture, this.question)]);
   }
 
   /** Brings the phase in line with what is going on, and tells the page. */
@@ -327,8 +366,18 @@ export class Session {
       this.phase = 'error';
     } else if (!this.loaded) this.phase = 'loading';
     else this.phase = this.shown ? 'done' : 'ready';
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.comparison?.follow();
     this.#changed();
   }
+}
+
+function release(painted: Painted | null): void {
+  painted?.picture.close();
+  painted?.seen.close();
 }
 
 /** A frame of rest, so that the page can be painted; a hidden page has no frames. */

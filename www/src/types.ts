@@ -7,6 +7,10 @@ export interface Method {
   about: string;
   /** What it takes the gradient of unless told otherwise. */
   target: string;
+  /** What it looks at: a layer's gradients, the pixels', or the scores alone. */
+  kind: 'layer' | 'pixels' | 'scores';
+  /** Whether it makes many passes, and so takes its time. */
+  passes: boolean;
 }
 
 export interface Catalogue {
@@ -152,6 +156,8 @@ export interface Explanation {
   /** A sentence on why the map is blank, where it is. */
   empty: string | null;
   peak: { x: number; y: number; words: string } | null;
+  /** The part of the map that reaches half of its highest value. */
+  half_share: number | null;
   milliseconds: { backward: number };
 }
 

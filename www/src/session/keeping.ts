@@ -36,7 +36,8 @@ export async function save(
   what: 'overlay' | 'figure' | 'map',
 ): Promise<Bytes | null> {
   if (!session.shown) return null;
-  const { picture, options, look } = session.shown;
+  const { look } = session;
+  const { picture, options } = session.shown;
   const request = { picture: bare(picture), options, look, what };
   const answer = await session.request(picture.file.name, 'save', request);
   return answer?.bytes ?? null;

@@ -1,5 +1,5 @@
 /** What a visit consists of: pictures, questions, what is shown, and the model that is asked. */
-import type { Look, ModelSource, PictureFile, Pixels } from '../protocol.ts';
+import type { AnswerOf, ModelSource, PictureFile, Pixels } from '../protocol.ts';
 import type {
   Catalogue,
   ExplainOptions,
@@ -29,16 +29,34 @@ export interface Question {
 
 export const NO_QUESTION: Question = { contrast: null, layer: null, method: null, target: null };
 
-/** A picture with its map, as it is on the page now. */
-export interface Shown {
+/** The pixels of the shown picture, and what the network saw of it. */
+export type Painted = AnswerOf<'pixels'>;
+
+/** A picture with the map that answers a question about it. */
+export interface Explained {
   picture: Picture;
   opened: OpenedPicture;
-  seen: Pixels;
   explanation: Explanation;
-  overlay: Pixels;
-  legend: Pixels;
+  /** The map as levels 0 to 255 over the region that the network saw. */
+  levels: Uint8Array<ArrayBuffer>;
   options: ExplainOptions;
-  look: Look;
+}
+
+/** What is on the page now. */
+export interface Shown extends Explained {
+  painted: Painted;
+}
+
+/** How the page lays out what it shows. */
+export type Layout = 'overlay' | 'side' | 'swipe';
+
+/** What is drawn beside the colours. */
+export interface Sight {
+  layout: Layout;
+  /** A line where the map has this share of its highest value; 0 for none. */
+  contour: number;
+  outline: boolean;
+  peak: boolean;
 }
 
 export interface LoadedModel {
@@ -46,6 +64,7 @@ export interface LoadedModel {
   model: ModelDescription;
   catalogue: Catalogue;
   version: string;
+  tables: Record<string, Pixels>;
   /** Whether the settings are the visitor's own of an earlier visit or of this one. */
   own: boolean;
 }

@@ -1,13 +1,8 @@
 /** What to explain: class, contrast, method, target and layer. */
 import type { Session } from '../session.ts';
 import { highest } from '../session/visit.ts';
-import type { Layer } from '../types.ts';
-import { make, need, say } from './dom.ts';
-
-interface Option {
-  value: string;
-  text: string;
-}
+import { need, say } from './dom.ts';
+import { about, classChoices, fill, fillLayers, fillMethods } from './menus.ts';
 
 /** Beyond this many layers, a part of a name finds one. */
 const MANY_LAYERS = 24;
@@ -18,6 +13,7 @@ export class ChoicesView {
   readonly #method = need('method-select', HTMLSelectElement);
   readonly #target = need('target-select', HTMLSelectElement);
   readonly #layer = need('layer-select', HTMLSelectElement);
+  readonly #layerField = need('layer-field', HTMLElement);
   readonly #filter = need('layer-filter', HTMLInputElement);
   readonly #about = need('method-about', HTMLElement);
   readonly #reason = need('layer-reason', HTMLElement);
@@ -39,9 +35,9 @@ export class ChoicesView {
 
   update(session: Session): void {
     const { loaded, active, shown, question } = session;
-    if (loaded !== this.#filled) this.#fill(loaded);
+    if (loaded !== this.#filled) this.#fill(session);
     const idle = !loaded || session.phase === 'loading';
-    for (const select of [this.#method, this.#target, this.#layer]) select.disabled = idle;
+    for (const select of [this.#method, this.#target]) select.disabled = idle;
     const picture = active?.scored ? active : (shown?.picture ?? null);
     for (const select of [this.#class, this.#contrast]) select.disabled = idle || !picture;
     if (!loaded) return;
@@ -57,74 +53,39 @@ export class ChoicesView {
     this.#layer.value = question.layer ?? model.layer;
     const method = catalogue.methods.find(({ id }) => id === this.#method.value);
     this.#target.value = question.target ?? method?.target ?? catalogue.targets[0] ?? '';
-    say(this.#about, method?.about ?? '');
-    const layer = model.layers.find(({ name }) => name === this.#layer.value);
+    say(this.#about, about(method));
+    // A method of the pixels has no layer to choose.
+    const pixels = method?.kind === 'pixels';
+    this.#layer.disabled = idle || pixels;
+    this.#layerField.hidden = pixels;
+    const layer = pixels ? null : model.layers.find(({ name }) => name === this.#layer.value);
     say(this.#reason, layer?.reason ? `Recommended: ${layer.reason}.` : '');
   }
 
-  #fill(loaded: Session['loaded']): void {
+  #fill(session: Session): void {
+    const { loaded } = session;
     this.#filled = loaded;
     if (!loaded) return;
     const { model, catalogue } = loaded;
-    const classes = model.labels.map(({ id, name }) => ({ value: id, text: name }));
-    put(this.#class, classes);
-    put(this.#contrast, [{ value: '', text: 'nothing' }, ...classes]);
-    put(
-      this.#method,
-      catalogue.methods.map(({ id, name }) => ({ value: id, text: name })),
-    );
-    put(
+    const classes = classChoices(model);
+    fill(this.#class, classes);
+    fill(this.#contrast, [{ value: '', text: 'nothing' }, ...classes]);
+    fillMethods(this.#method, catalogue.methods);
+    fill(
       this.#target,
       catalogue.targets.map((target) => ({ value: target, text: target })),
     );
     this.#filter.value = '';
     this.#filter.hidden = model.layers.length <= MANY_LAYERS;
-    this.#list({ loaded, question: null });
+    this.#list(session);
   }
 
-  /** The layers, the recommended one first, the others by the size of their maps from the deepest on. */
-  #list({
-    loaded,
-    question,
-  }: {
-    loaded: Session['loaded'];
-    question: Session['question'] | null;
-  }): void {
+  #list({ loaded, question }: Session): void {
     if (!loaded) return;
-    const { model } = loaded;
+    const { layers, layer } = loaded.model;
     const part = this.#filter.value.trim().toLowerCase();
-    const chosen = question?.layer ?? model.layer;
-    const fits = ({ name, recommended }: Layer): boolean =>
-      name === chosen || recommended || name.toLowerCase().includes(part);
-    const groups = new Map<string, Layer[]>();
-    for (const layer of model.layers.filter(fits).reverse()) {
-      const title = layer.recommended ? 'Recommended' : `Maps of ${layer.width} × ${layer.height}`;
-      groups.set(title, [...(groups.get(title) ?? []), layer]);
-    }
-    const titles = [...groups.keys()].sort(
-      (a, b) => +(b === 'Recommended') - +(a === 'Recommended'),
-    );
-    this.#layer.replaceChildren(
-      ...titles.map((label) =>
-        make(
-          'optgroup',
-          { label },
-          ...(groups.get(label) ?? []).map(({ name, channels, height, width }) =>
-            make('option', {
-              value: name,
-              textContent: `${name}: ${channels} × ${height} × ${width}`,
-            }),
-          ),
-        ),
-      ),
-    );
+    fillLayers(this.#layer, layers, question.layer ?? layer, part);
   }
-}
-
-function put(select: HTMLSelectElement, options: Option[]): void {
-  select.replaceChildren(
-    ...options.map(({ value, text }) => make('option', { value, textContent: text })),
-  );
 }
 
 function indexOf({ loaded }: Session, id: string): number | null {

@@ -1,6 +1,7 @@
 /** What the network saw: the picture after crop, resize and stretch, and where it came from. */
 import type { Session } from '../session.ts';
-import { make, need, paint } from './dom.ts';
+import { make, need } from './dom.ts';
+import { drawPicture } from './stage/draw.ts';
 
 export class SeenView {
   readonly #section = need('seen-section', HTMLElement);
@@ -13,9 +14,7 @@ export class SeenView {
     if (!shown || !loaded || shown === this.#drawn) return;
     this.#drawn = shown;
     const { input } = loaded.model;
-    if (shown.seen.length === input.width * input.height * 4) {
-      paint(this.#canvas, shown.seen, input.width, input.height);
-    }
+    drawPicture(this.#canvas, shown.painted.seen);
     const { width, height, region } = shown.opened;
     const { engine } = shown.explanation.report;
     const lungs = shown.opened.companion;

@@ -2,6 +2,7 @@
 import type { Session } from '../session.ts';
 import { highest, type Picture } from '../session/visit.ts';
 import { make, need, say } from './dom.ts';
+import { drawPicture } from './stage/draw.ts';
 import { percent } from './text.ts';
 
 interface Item {
@@ -42,7 +43,7 @@ export class TrayView {
         say(item.score, 'waiting');
         continue;
       }
-      draw(item.canvas, picture.scored.thumb);
+      drawPicture(item.canvas, picture.scored.thumb);
       const best = picture.scored.opened.scores.find(({ index }) => index === highest(picture));
       const share = best?.probability;
       say(item.score, share == null ? (best?.name ?? '') : `${percent(share)} ${best?.name}`);
@@ -67,10 +68,4 @@ export class TrayView {
     this.#items.set(picture.key, item);
     return item;
   }
-}
-
-function draw(canvas: HTMLCanvasElement, thumb: ImageBitmap): void {
-  canvas.width = thumb.width;
-  canvas.height = thumb.height;
-  canvas.getContext('2d')?.drawImage(thumb, 0, 0);
 }

@@ -2,12 +2,20 @@
 import type { CheckEntry, Hidden, Hide, Whereabouts } from '../doubt.ts';
 import type { ExplainOptions, Explanation, ModelDescription, OpenedPicture } from '../types.ts';
 import type { Catalogue } from '../types.ts';
-import type { Look, ModelSource, PictureFile, Pixels, ShippedModel } from '../protocol.ts';
+import type {
+  Look,
+  ModelSource,
+  PictureFile,
+  Pixels,
+  ShippedModel,
+  Similarity,
+} from '../protocol.ts';
 import init, {
   Explainer,
   canonical_report,
   catalogue,
   read_labels,
+  similarity,
   version,
 } from '../wasm/gradlens.js';
 import wasmAddress from '../wasm/gradlens_bg.wasm?url';
@@ -17,6 +25,8 @@ import type { Downloads } from './download.ts';
 interface Open {
   key: number;
   opened: OpenedPicture;
+  /** Names its pixels among all that any worker ever opened. */
+  stamp: string;
   /** The map at hand and the options, as JSON, that it was made with. */
   map: { options: string; explanation: Explanation } | null;
 }
@@ -28,6 +38,7 @@ export class Engine {
   #started: Promise<unknown> | null = null;
   #explainer: Explainer | null = null;
   #open: Open | null = null;
+  #stamps = 0;
   #input = { width: 1, height: 1 };
   #source: ModelSource | null = null;
   #downloads: Downloads | null = null;
@@ -45,6 +56,7 @@ export class Engine {
     model: ModelDescription;
     catalogue: Catalogue;
     version: string;
+    tables: Record<string, Pixels>;
   }> {
     this.#downloads = downloads;
     this.#companions = companions;
@@ -69,10 +81,14 @@ export class Engine {
       );
       model = labelled;
     }
+    const offered = JSON.parse(catalogue()) as Catalogue;
+    const explainer = this.#loaded();
+    const tables = offered.colormaps.map((name) => [name, pixels(explainer.legend(name))]);
     return {
       model,
-      catalogue: JSON.parse(catalogue()) as Catalogue,
+      catalogue: offered,
       version: version(),
+      tables: Object.fromEntries(tables) as Record<string, Pixels>,
     };
   }
 
@@ -160,7 +176,8 @@ export class Engine {
     const bytes = await read(picture.file);
     this.#open = null;
     const opened = JSON.parse(this.#loaded().open(picture.file.name, bytes)) as OpenedPicture;
-    this.#open = { key: picture.key, opened, map: null };
+    const stamp = `${performance.timeOrigin}/${++this.#stamps}`;
+    this.#open = { key: picture.key, opened, stamp, map: null };
     return opened;
   }
 
@@ -202,27 +219,40 @@ export class Engine {
     return { hidden, seen: pixels(this.#loaded().hidden_seen(text)) };
   }
 
-  overlay(look: Look): Pixels {
-    return pixels(this.#loaded().overlay(look.colormap, look.opacity));
+  levels(): Uint8Array<ArrayBuffer> {
+    return owned(this.#loaded().levels());
   }
 
-  legend(look: Look): Pixels {
-    return pixels(this.#loaded().legend(look.colormap));
+  stamp(): string {
+    return this.#open?.stamp ?? '';
   }
 
-  seen(): Pixels {
-    return pixels(this.#loaded().seen());
+  picture(): Promise<ImageBitmap> {
+    if (!this.#open) throw new Error('no picture is open');
+    const { width, height } = this.#open.opened;
+    return createImageBitmap(new ImageData(pixels(this.#loaded().picture()), width, height));
   }
 
-  /** What the network saw, made small: all that the page keeps of a picture that it does not show. */
+  /** What the network saw, at the size of its input, or made small. */
+  seen(options: ImageBitmapOptions = {}): Promise<ImageBitmap> {
+    const { width, height } = this.#input;
+    const seen = new ImageData(pixels(this.#loaded().seen()), width, height);
+    return createImageBitmap(seen, options);
+  }
+
+  /** All that the page keeps of a picture that it does not show. */
   thumb(): Promise<ImageBitmap> {
     const { width, height } = this.#input;
     const share = THUMB / Math.max(width, height);
-    return createImageBitmap(new ImageData(this.seen(), width, height), {
+    return this.seen({
       resizeWidth: Math.max(1, Math.round(width * share)),
       resizeHeight: Math.max(1, Math.round(height * share)),
       resizeQuality: 'medium',
     });
+  }
+
+  similarity(a: Float32Array, b: Float32Array, width: number): Similarity {
+    return JSON.parse(similarity(a, b, width)) as Similarity;
   }
 
   file(what: 'overlay' | 'figure' | 'map', look: Look): Uint8Array<ArrayBuffer> {

@@ -97,12 +97,16 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
     case 'view': {
       await engine.open(request.picture);
       const explanation = await explained(request.options);
-      const overlay = engine.overlay(request.look);
-      const legend = engine.legend(request.look);
-      const seen = engine.seen();
-      const give = [overlay.buffer, legend.buffer, seen.buffer];
-      return { value: { overlay, legend, seen, explanation }, give };
+      const levels = engine.levels();
+      return { value: { explanation, levels, stamp: engine.stamp() }, give: [levels.buffer] };
     }
+    case 'pixels': {
+      await engine.open(request.picture);
+      const [picture, seen] = await Promise.all([engine.picture(), engine.seen()]);
+      return { value: { stamp: engine.stamp(), picture, seen }, give: [picture, seen] };
+    }
+    case 'similarity':
+      return { value: engine.similarity(request.a, request.b, request.width), give: [] };
     case 'save': {
       await engine.open(request.picture);
       await explained(request.options);
