@@ -37,6 +37,7 @@ const methods = {
     classifier = { ...given, bytes: new Uint8Array(readFileSync(given.model)) };
   },
   load: () => measured(() => engine.load(classifier)),
+  digest: () => measured(() => engine.digest()),
   run: (what, count) => measured(() => engine.run(what, count)),
 };
 

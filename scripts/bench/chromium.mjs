@@ -78,6 +78,7 @@ export async function browser(classifiers) {
         fetch: ({ name, size, manifest }) =>
           page.evaluate((c) => globalThis.bench.fetch(c), { name, size, manifest }),
         load: () => measured(() => page.evaluate(() => globalThis.bench.load())),
+        digest: () => measured(() => page.evaluate(() => globalThis.bench.digest())),
         run: (what, count) =>
           measured(() => page.evaluate(([w, c]) => globalThis.bench.run(w, c), [what, count])),
         bytes: async () => Math.max(...(await renderers()).map(peakMemory)),

@@ -16,6 +16,7 @@ export async function node() {
       return {
         fetch: (classifier) => ask('fetch', classifier),
         load: () => ask('load'),
+        digest: () => ask('digest'),
         run: (what, count) => ask('run', what, count),
         bytes: async () => peakMemory(child.pid),
         close: () => child.kill(),

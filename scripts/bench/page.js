@@ -36,5 +36,6 @@ globalThis.bench = {
     classifier = { name, size, manifest, bytes, picture };
   },
   load: () => timed(() => engine.load(classifier)),
+  digest: () => timed(() => engine.digest()),
   run: (what, count) => timed(() => engine.run(what, count)),
 };

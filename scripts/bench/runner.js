@@ -4,6 +4,10 @@
 export function gradlens(glue) {
   let explainer = null;
   let picture = null;
+  const hex = (digest) =>
+    Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const sha256 = async (bytes) => hex(await crypto.subtle.digest('SHA-256', bytes));
+  let file = null;
   const actions = {
     forward: () => explainer.open('picture.png', picture),
     class: () => explainer.explain('{"class": 1}'),
@@ -18,7 +22,14 @@ export function gradlens(glue) {
       explainer = null;
       picture = classifier.picture;
       const { bytes, manifest, name } = classifier;
-      explainer = new glue.Explainer(bytes, manifest ?? undefined, `${name}.onnx`);
+      file = bytes;
+      const later = [undefined, undefined, true];
+      explainer = new glue.Explainer(bytes, manifest ?? undefined, `${name}.onnx`, ...later);
+    },
+    /** The checksums of the model and of its gradient graph, as the page computes them. */
+    async digest() {
+      explainer.identify(await sha256(file));
+      explainer.digested('{}', await sha256(explainer.undigested('{}')));
     },
     async run(what, count) {
       for (let turn = 0; turn < count; turn++) actions[what]();

@@ -10,6 +10,8 @@ use crate::engine::{Engine, EngineInfo, Kind, Session, Spec, Value};
 use crate::gradient::{self, GRADIENT_INPUT, PROBABILITIES, SCORES};
 use crate::image::{Crop, Picture, Prepared, PreprocessError, preprocess, preprocess_region};
 use crate::lungs::{Fields, grown};
+#[cfg(feature = "web")]
+use crate::model::as_sha256;
 use crate::model::{Input, Model, ModelError, Squash, onnx, sha256_hex};
 
 /// A model, its gradient graph at one layer, and both halves of it prepared on an engine.
@@ -21,8 +23,7 @@ pub struct Explainer {
     pub model: Arc<Model>,
     /// The layer explained.
     pub layer: String,
-    /// sha256 of the gradient graph's file.
-    pub gradient_sha256: String,
+    gradient_sha256: OnceLock<String>,
     engine: Arc<dyn Engine>,
     body: Box<dyn Session>,
     outputs: Vec<String>,
@@ -63,7 +64,6 @@ impl Explainer {
         }
         let layer = layer.unwrap_or(&model.layer).to_owned();
         let graph = gradient::differentiate(&model, std::slice::from_ref(&layer), false)?;
-        let gradient_sha256 = sha256_hex(&onnx::write(&graph));
         let halves = gradient::split_at_seed(graph)?;
         let input = &model.manifest.input;
         let spec = Spec {
@@ -90,7 +90,7 @@ impl Explainer {
             outputs,
             model,
             layer,
-            gradient_sha256,
+            gradient_sha256: OnceLock::new(),
             engine,
             body,
             head_graph: halves.head,
@@ -105,6 +105,29 @@ impl Explainer {
     /// As [`new`](Explainer::new).
     pub fn of_model(&self, model: Arc<Model>) -> Result<Explainer, ExplainError> {
         Explainer::new(self.engine.clone(), model, Some(&self.layer))
+    }
+
+    /// sha256 of the gradient graph's file. Computed when it is first asked for: of large models it takes as long as all else that
+    /// makes them ready.
+    #[must_use]
+    pub fn gradient_sha256(&self) -> &str {
+        self.gradient_sha256.get_or_init(|| {
+            let graph =
+                gradient::differentiate(&self.model, std::slice::from_ref(&self.layer), false);
+            // It could be made when this was.
+            graph.map_or_else(|_| String::new(), |graph| sha256_hex(&onnx::write(&graph)))
+        })
+    }
+
+    /// Takes the sha256 of the gradient graph's file from a caller who has a faster way to it, or none where it is to be computed anew.
+    ///
+    /// # Errors
+    /// [`ModelError::Digest`] for a text that is none.
+    #[cfg(feature = "web")]
+    pub(crate) fn digested(&mut self, sha256: Option<&str>) -> Result<(), ModelError> {
+        let known = sha256.map(as_sha256).transpose()?;
+        self.gradient_sha256 = known.map_or_else(OnceLock::new, OnceLock::from);
+        Ok(())
     }
 
     /// The engine that it runs on.

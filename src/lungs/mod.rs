@@ -53,6 +53,19 @@ impl Lungs {
     /// # Errors
     /// [`LungsError::Model`] or [`LungsError::Engine`].
     pub fn open(engine: &dyn Engine, bytes: &[u8], manifest: &str) -> Result<Lungs, LungsError> {
+        Lungs::open_identified(engine, bytes, manifest, sha256_hex(bytes))
+    }
+
+    /// [`open`](Lungs::open) for a caller who knows the sha256 of the file.
+    ///
+    /// # Errors
+    /// As [`open`](Lungs::open).
+    pub fn open_identified(
+        engine: &dyn Engine,
+        bytes: &[u8],
+        manifest: &str,
+        sha256: String,
+    ) -> Result<Lungs, LungsError> {
         let manifest = Manifest::parse(manifest)?;
         let proto = onnx::read(bytes, &Limits::default())?;
         let outputs = proto.graph.iter().flat_map(|graph| &graph.output);
@@ -66,7 +79,7 @@ impl Lungs {
             session: engine.prepare(proto, &[spec])?,
             name: Arc::new(FoundBy {
                 id: manifest.id.clone(),
-                sha256: sha256_hex(bytes),
+                sha256,
             }),
             manifest,
             outputs,

@@ -50,4 +50,7 @@ pub enum ModelError {
     /// The manifest is not JSON of the schema `gradlens.model/1`, or contradicts the model.
     #[error("manifest: {0}")]
     Manifest(String),
+    /// What was given as the sha256 of a file is none.
+    #[error("is given with a sha256 that is not 64 hexadecimal digits in lower case")]
+    Digest,
 }

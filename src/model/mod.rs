@@ -53,7 +53,8 @@ pub struct Model {
     pub reasons: Vec<String>,
     /// Whether the model leaves the size of its input open, so that a manifest may choose it.
     pub open_size: bool,
-    /// sha256 of the file, lower-case hexadecimal.
+    /// sha256 of the file, lower-case hexadecimal; empty until [`identify`](Model::identify) where it was opened
+    /// [unidentified](Model::open_unidentified).
     pub sha256: String,
     /// Name of the picture input.
     pub input: String,
@@ -103,6 +104,21 @@ impl Model {
         id: &str,
         files: &dyn Beside,
     ) -> Result<Model, ModelError> {
+        let mut model = Model::open_unidentified(bytes, manifest, id, files)?;
+        model.sha256 = sha256_hex(bytes);
+        Ok(model)
+    }
+
+    /// [`open_beside`](Model::open_beside) without the checksum of the file, for a caller who has a faster way to it.
+    ///
+    /// # Errors
+    /// As [`open_beside`](Model::open_beside).
+    pub fn open_unidentified(
+        bytes: &[u8],
+        manifest: Option<&str>,
+        id: &str,
+        files: &dyn Beside,
+    ) -> Result<Model, ModelError> {
         let limits = Limits::default();
         let mut proto = onnx::read_beside(bytes, files, &limits)?;
         growth::check(graph_of(&proto)?, &limits)?;
@@ -132,7 +148,7 @@ impl Model {
             guessed,
             reasons,
             open_size: input.open_size,
-            sha256: sha256_hex(bytes),
+            sha256: String::new(),
             channels: input.channels,
             channels_last: input.channels_last,
             batch: input.batch,
@@ -147,6 +163,15 @@ impl Model {
             proto,
             facts,
         })
+    }
+
+    /// Takes the sha256 of its file.
+    ///
+    /// # Errors
+    /// [`ModelError::Digest`] for a text that is none.
+    pub fn identify(&mut self, sha256: &str) -> Result<(), ModelError> {
+        self.sha256 = as_sha256(sha256)?;
+        Ok(())
     }
 
     /// Takes another manifest, where that changes only how the graph is fed and read: labels, preprocessing, the function behind
@@ -234,6 +259,15 @@ impl Model {
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+/// A sha256 that was computed elsewhere.
+pub(crate) fn as_sha256(text: &str) -> Result<String, ModelError> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    match text.len() == 64 && text.bytes().all(is_digit) {
+        true => Ok(text.to_owned()),
+        false => Err(ModelError::Digest),
+    }
 }
 
 /// Bytes in lower-case hexadecimal.

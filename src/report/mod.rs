@@ -263,7 +263,7 @@ impl Report {
             model: ModelEntry {
                 id: manifest.id.clone(),
                 sha256: explainer.model.sha256.clone(),
-                gradient_sha256: explainer.gradient_sha256.clone(),
+                gradient_sha256: explainer.gradient_sha256().to_owned(),
             },
             preprocessing: PreprocessingEntry {
                 rules: manifest.preprocessing.clone(),

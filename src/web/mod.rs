@@ -4,6 +4,7 @@
 //! line that the page can show as it is.
 
 mod callbacks;
+mod digests;
 mod doubt;
 mod drawing;
 mod model;

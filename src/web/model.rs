@@ -1,5 +1,6 @@
 //! A model behind a JavaScript class: opening it, what it is, other settings, its gradient graph.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -26,12 +27,14 @@ pub struct Explainer {
     pub(super) request: Request,
     /// The work that is going on.
     pub(super) parts: Parts,
+    /// Checksums of gradient graphs by their layers, as JavaScript computed them.
+    pub(super) digests: HashMap<String, String>,
 }
 
 #[wasm_bindgen]
 impl Explainer {
     /// Opens a model and prepares it for its default layer. `read` gives parts of the files chosen with it, `say` is told each
-    /// step in a few words.
+    /// step in a few words. With `identified_later`, [`identify`](Explainer::identify) follows with the file's checksum.
     ///
     /// # Errors
     /// One line: what is wrong with the model or its manifest.
@@ -42,6 +45,7 @@ impl Explainer {
         file_name: &str,
         read: Option<js_sys::Function>,
         say: Option<js_sys::Function>,
+        identified_later: Option<bool>,
     ) -> Result<Explainer, JsError> {
         let say = |step: &str| {
             if let Some(say) = &say {
@@ -51,7 +55,11 @@ impl Explainer {
         };
         let id = file_name.strip_suffix(".onnx").unwrap_or(file_name);
         say("reading its graph");
-        let model = Model::open_beside(model, manifest_json.as_deref(), id, &Chosen(read));
+        let open = match identified_later {
+            Some(true) => Model::open_unidentified,
+            _ => Model::open_beside,
+        };
+        let model = open(model, manifest_json.as_deref(), id, &Chosen(read));
         let model = Arc::new(model.map_err(thrown)?);
         let engine: Arc<dyn Engine> = Arc::new(Tract);
         say("deriving its gradient graph");
@@ -64,16 +72,27 @@ impl Explainer {
             answer: None,
             request: Request::default(),
             parts: Parts::default(),
+            digests: HashMap::new(),
         })
     }
 
-    /// Takes the companion that the model's manifest asks for ("companion" in its description).
+    /// Takes the companion that the model's manifest asks for ("companion" in its description), with the sha256 of its file where
+    /// that is known.
     ///
     /// # Errors
     /// One line: what is wrong with it.
-    pub fn accompany(&mut self, model: &[u8], manifest_json: &str) -> Result<(), JsError> {
-        let lungs = Lungs::open(self.engine.as_ref(), model, manifest_json).map_err(thrown)?;
-        self.lungs = Some(lungs);
+    pub fn accompany(
+        &mut self,
+        model: &[u8],
+        manifest_json: &str,
+        sha256: Option<String>,
+    ) -> Result<(), JsError> {
+        let engine = self.engine.as_ref();
+        let lungs = match sha256 {
+            Some(sha256) => Lungs::open_identified(engine, model, manifest_json, sha256),
+            None => Lungs::open(engine, model, manifest_json),
+        };
+        self.lungs = Some(lungs.map_err(thrown)?);
         Ok(())
     }
 
@@ -133,6 +152,7 @@ impl Explainer {
         self.study = None;
         self.answer = None;
         self.parts = Parts::default();
+        self.forget_digests()?;
         Arc::make_mut(&mut self.inner.model)
             .adopt(manifest)
             .map_err(thrown)

@@ -15,7 +15,7 @@ use crate::study::{Answer, Request, Study, StudyError};
 /// The options of [`Explainer::explain`].
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Options {
+pub(super) struct Options {
     class: Option<usize>,
     contrast: Option<usize>,
     layer: Option<String>,
@@ -90,17 +90,13 @@ impl Explainer {
         let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
         let start = now();
         self.parts.turn_to(options_json);
-        let method = options.method.as_deref();
-        let method = method.map_or(Ok(METHODS[0]), explain::method);
-        let layer = match method.map_err(thrown)?.how().place() {
-            // The page's choice of a layer is for the methods that have one.
-            Place::Pixels => &self.inner.model.input,
-            Place::Layer => options.layer.as_ref().unwrap_or(&self.inner.model.layer),
-        };
+        let layer = self.layer(&options)?;
         if *layer != self.inner.layer {
             let inner =
                 explain::Explainer::new(self.engine.clone(), self.inner.model.clone(), Some(layer));
-            let inner = inner.map_err(thrown)?;
+            let mut inner = inner.map_err(thrown)?;
+            let digest = self.digests.get(layer).map(String::as_str);
+            inner.digested(digest).map_err(thrown)?;
             if let Some(study) = &mut self.study {
                 study.observation = inner.observe(&study.prepared.tensor).map_err(thrown)?;
             }
@@ -143,6 +139,17 @@ impl Explainer {
 }
 
 impl Explainer {
+    /// The layer that options mean.
+    pub(super) fn layer<'e>(&'e self, options: &'e Options) -> Result<&'e String, JsError> {
+        let method = options.method.as_deref();
+        let method = method.map_or(Ok(METHODS[0]), explain::method);
+        Ok(match method.map_err(thrown)?.how().place() {
+            // The page's choice of a layer is for the methods that have one.
+            Place::Pixels => &self.inner.model.input,
+            Place::Layer => options.layer.as_ref().unwrap_or(&self.inner.model.layer),
+        })
+    }
+
     /// The scores of an observation, an entry a class.
     pub(super) fn scores(&self, observation: &Observation) -> Vec<Value> {
         let labels = &self.inner.model.manifest.labels;

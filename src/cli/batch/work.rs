@@ -133,7 +133,7 @@ impl Work<'_> {
             .and_then(|id| method(id).ok())?;
         let same = report.picture.sha256 == sha256_hex(bytes)
             && report.model.sha256 == explainer.model.sha256
-            && report.model.gradient_sha256 == explainer.gradient_sha256
+            && report.model.gradient_sha256 == explainer.gradient_sha256()
             && report.preprocessing.rules == manifest.preprocessing
             && Some(report.explained.index) == self.request.class.or_else(best)
             && report.explained.contrast.as_ref() == contrast

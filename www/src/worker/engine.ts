@@ -18,6 +18,7 @@ import init, {
   similarity,
   version,
 } from '../wasm/gradlens.js';
+import { canDigest, sha256 } from './digest.ts';
 import wasmAddress from '../wasm/gradlens_bg.wasm?url';
 import type { Downloads } from './download.ts';
 
@@ -29,6 +30,13 @@ interface Open {
   stamp: string;
   /** The map at hand and the options, as JSON, that it was made with. */
   map: { options: string; explanation: Explanation } | null;
+}
+
+/** A segmenter's files. */
+interface Companion {
+  model: Uint8Array<ArrayBuffer>;
+  manifest: string;
+  sha256: string | null;
 }
 
 /** Side of a small picture for the tray, in pixels; it is shown at half of that. */
@@ -44,7 +52,7 @@ export class Engine {
   #downloads: Downloads | null = null;
   /** Segmenters that a model may ask for, and those of them that are here. */
   #companions: ShippedModel[] = [];
-  readonly #fetched = new Map<string, Promise<{ model: Uint8Array; manifest: string }>>();
+  readonly #fetched = new Map<string, Promise<Companion>>();
 
   /** Loads a model; the one before it stays in place if this one is refused. */
   async load(
@@ -119,14 +127,16 @@ export class Engine {
 
   async #replace(
     source: ModelSource,
-    bytes: Uint8Array,
+    bytes: Uint8Array<ArrayBuffer>,
     manifest: string | undefined,
     say: (step: string) => void,
   ): Promise<ModelDescription> {
     const name = source.kind === 'shipped' ? source.name : source.model.name;
     const data = source.kind === 'shipped' ? [] : source.data;
-    const next = new Explainer(bytes, manifest, name, reader(data), say);
+    const digest = sha256(bytes);
+    const next = new Explainer(bytes, manifest, name, reader(data), say, digest !== null);
     try {
+      if (digest) next.identify(await digest);
       await this.#accompany(next);
     } catch (error) {
       next.free();
@@ -152,12 +162,16 @@ export class Engine {
     const files =
       this.#fetched.get(name) ??
       Promise.all([downloads.bytes(shipped.model), downloads.bytes(shipped.manifest)]).then(
-        ([model, manifest]) => ({ model, manifest: text(manifest) }),
+        async ([model, manifest]) => ({
+          model,
+          manifest: text(manifest),
+          sha256: await sha256(model),
+        }),
       );
     this.#fetched.set(name, files);
     try {
-      const { model, manifest } = await files;
-      explainer.accompany(model, manifest);
+      const { model, manifest, sha256 } = await files;
+      explainer.accompany(model, manifest, sha256);
     } catch (error) {
       this.#fetched.delete(name);
       throw error;
@@ -175,10 +189,27 @@ export class Engine {
     if (this.#open?.key === picture.key) return this.#open.opened;
     const bytes = await read(picture.file);
     this.#open = null;
-    const opened = JSON.parse(this.#loaded().open(picture.file.name, bytes)) as OpenedPicture;
+    // The first report will want it; it is computed while this thread runs the network.
+    const digested = this.digest({});
+    let opened: OpenedPicture;
+    try {
+      opened = JSON.parse(this.#loaded().open(picture.file.name, bytes)) as OpenedPicture;
+    } finally {
+      // Whatever comes next may change the model, and with it the checksum.
+      await digested;
+    }
     const stamp = `${performance.timeOrigin}/${++this.#stamps}`;
     this.#open = { key: picture.key, opened, stamp, map: null };
     return opened;
+  }
+
+  /** Hands the checksum of the gradient graph that these options need to the engine, unless it has it. */
+  async digest(options: Partial<ExplainOptions>): Promise<void> {
+    const explainer = this.#loaded();
+    const wanted = JSON.stringify(options);
+    const graph = canDigest ? explainer.undigested(wanted) : undefined;
+    const digest = graph && sha256(owned(graph));
+    if (digest) explainer.digested(wanted, await digest);
   }
 
   /** The map of the open picture; undefined where that takes longer than `patience` milliseconds, and the same call goes on with it. */

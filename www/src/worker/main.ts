@@ -66,8 +66,10 @@ async function answer(request: Request): Promise<{ value: AnswerOf<Kind>; give: 
   const { id } = request;
   const tell = (done: number, of: number): void =>
     send({ kind: 'progress', id, received: done, total: of, step: 'passes' });
-  const explained = (options: ExplainOptions): Promise<Explanation> =>
-    inParts(id, () => engine.explain(options, tell, PATIENCE_MS));
+  const explained = async (options: ExplainOptions): Promise<Explanation> => {
+    await engine.digest(options);
+    return inParts(id, () => engine.explain(options, tell, PATIENCE_MS));
+  };
   switch (request.kind) {
     case 'load': {
       let bytes = { received: 0, total: null as number | null };
