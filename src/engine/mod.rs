@@ -8,15 +8,19 @@ mod deconv;
 pub mod kernels;
 mod scatter;
 mod tract;
+mod typed;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::{GraphProto, ModelProto};
 
+use crate::model::weights;
 #[cfg(not(target_arch = "wasm32"))]
 pub use batched::Batched;
+
 pub use tract::{Tract, TractWithKernels};
 
 /// Why a graph cannot be run. The message is one line.
@@ -158,6 +162,22 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// [`EngineError::Prepare`] where the engine lacks an operator or the shapes do not fit.
     fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError>;
+
+    /// [`prepare`](Engine::prepare) for a graph whose large weights were left out, and are initializers of `whole`.
+    ///
+    /// # Errors
+    /// As [`prepare`](Engine::prepare).
+    fn prepare_hollow(
+        &self,
+        mut graph: ModelProto,
+        whole: &GraphProto,
+        inputs: &[Spec],
+    ) -> Result<Box<dyn Session>, EngineError> {
+        if let Some(graph) = &mut graph.graph {
+            weights::fill(graph, whole, &HashSet::new());
+        }
+        self.prepare(graph, inputs)
+    }
 }
 
 /// A graph that is ready to run.

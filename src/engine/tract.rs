@@ -3,16 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tract_onnx::pb::{
-    GraphProto, ModelProto, TensorProto, TensorShapeProto, TypeProto, tensor_proto::DataType,
-    tensor_shape_proto::Dimension, tensor_shape_proto::dimension, type_proto,
-};
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, tensor_proto::DataType};
 use tract_onnx::prelude::*;
 
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
-use super::{deconv, kernels, scatter};
+use super::{deconv, kernels, scatter, typed};
 use crate::guard::guarded;
-use crate::model::{half, onnx::parts};
+use crate::model::{onnx::parts, weights};
 
 /// Version of tract, as pinned in `Cargo.toml`.
 pub(super) const VERSION: &str = "0.23.9";
@@ -36,7 +33,21 @@ impl Engine for Tract {
     }
 
     fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError> {
-        prepare(graph, inputs, cfg!(target_arch = "wasm32"))
+        prepare(
+            graph,
+            &GraphProto::default(),
+            inputs,
+            cfg!(target_arch = "wasm32"),
+        )
+    }
+
+    fn prepare_hollow(
+        &self,
+        graph: ModelProto,
+        whole: &GraphProto,
+        inputs: &[Spec],
+    ) -> Result<Box<dyn Session>, EngineError> {
+        prepare(graph, whole, inputs, cfg!(target_arch = "wasm32"))
     }
 }
 
@@ -50,12 +61,22 @@ impl Engine for TractWithKernels {
     }
 
     fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError> {
-        prepare(graph, inputs, true)
+        prepare(graph, &GraphProto::default(), inputs, true)
+    }
+
+    fn prepare_hollow(
+        &self,
+        graph: ModelProto,
+        whole: &GraphProto,
+        inputs: &[Spec],
+    ) -> Result<Box<dyn Session>, EngineError> {
+        prepare(graph, whole, inputs, true)
     }
 }
 
 fn prepare(
     mut proto: ModelProto,
+    whole: &GraphProto,
     inputs: &[Spec],
     own_convolutions: bool,
 ) -> Result<Box<dyn Session>, EngineError> {
@@ -65,7 +86,7 @@ fn prepare(
     let names = fix_inputs(&mut proto, inputs)?;
     kernels::register();
     let plan = guarded(|| {
-        let mut model = read_typed(proto)?;
+        let mut model = typed::read(proto, whole)?;
         scatter::quicken(&mut model)?;
         deconv::quicken(&mut model)?;
         if own_convolutions {
@@ -123,15 +144,6 @@ pub(super) fn check_inputs(
     Ok(())
 }
 
-/// tract's typed form of a graph with fixed inputs.
-pub(super) fn read_typed(mut proto: ModelProto) -> TractResult<TypedModel> {
-    half::widen_half_initializers(&mut proto);
-    let model = tract_onnx::onnx().model_for_proto_model(&proto)?;
-    // The weights are tract's now: the file's copy goes before the optimiser packs another.
-    drop(proto);
-    model.into_typed()
-}
-
 /// Declares the graph's inputs with fixed types and shapes; their names.
 pub(super) fn fix_inputs(
     proto: &mut ModelProto,
@@ -149,25 +161,13 @@ pub(super) fn fix_inputs(
         .filter(|inputs| inputs.len() == specs.len())
         .ok_or_else(|| EngineError::Prepare(format!("it does not have {} inputs", specs.len())))?;
     for (input, spec) in inputs.iter_mut().zip(specs) {
-        let known = |&size: &usize| Dimension {
-            denotation: String::new(),
-            value: Some(dimension::Value::DimValue(size as i64)),
-        };
         let elem_type = match spec.kind {
             Kind::F32 => DataType::Float,
             Kind::I64 => DataType::Int64,
             Kind::Bool => DataType::Bool,
         };
-        let tensor = type_proto::Tensor {
-            elem_type: elem_type as i32,
-            shape: Some(TensorShapeProto {
-                dim: spec.shape.iter().map(known).collect(),
-            }),
-        };
-        input.r#type = Some(TypeProto {
-            denotation: String::new(),
-            value: Some(type_proto::Value::TensorType(tensor)),
-        });
+        let dims: Vec<i64> = spec.shape.iter().map(|&size| size as i64).collect();
+        *input = parts::declared(&input.name, elem_type as i32, &dims);
     }
     Ok(inputs.iter().map(|input| input.name.clone()).collect())
 }
@@ -177,7 +177,10 @@ pub(super) fn fix_inputs(
 /// tract 0.23.9 prepares a constant of more than 4 MiB in advance (turns a kernel around, packs it for its products) only where
 /// nothing else reads it. The forward and the backward pass share their weights: each would be packed anew in every run.
 fn unshare_large_constants(graph: &mut GraphProto) {
-    let size = |tensor: &TensorProto| tensor.raw_data.len() + 4 * tensor.float_data.len();
+    let size = |tensor: &TensorProto| match weights::source(tensor) {
+        Some(_) => 4 * tensor.dims.iter().product::<i64>() as usize,
+        None => tensor.raw_data.len() + 4 * tensor.float_data.len(),
+    };
     let mut allowance: usize = graph.initializer.iter().map(size).sum();
     let large: HashMap<String, usize> = graph
         .initializer

@@ -63,7 +63,7 @@ impl Explainer {
             .into());
         }
         let layer = layer.unwrap_or(&model.layer).to_owned();
-        let graph = gradient::differentiate(&model, std::slice::from_ref(&layer), false)?;
+        let graph = gradient::derive(&model, std::slice::from_ref(&layer), false)?;
         let halves = gradient::split_at_seed(graph)?;
         let input = &model.manifest.input;
         let spec = Spec {
@@ -76,7 +76,7 @@ impl Explainer {
 
         let outputs = halves.body.graph.iter().flat_map(|graph| &graph.output);
         let outputs = outputs.map(|output| output.name.clone()).collect();
-        let body = engine.prepare(halves.body, &[spec])?;
+        let body = engine.prepare_hollow(halves.body, model.graph()?, &[spec])?;
         let head = OnceLock::new();
         if halves.frontier.is_empty() {
             // Nothing of the picture's side decides its shapes: the first answer need not wait for it.
@@ -84,7 +84,8 @@ impl Explainer {
                 kind: Kind::F32,
                 shape: vec![1, model.classes],
             };
-            let _ = head.set(engine.prepare(halves.head.clone(), &[seed])?);
+            let _ =
+                head.set(engine.prepare_hollow(halves.head.clone(), model.graph()?, &[seed])?);
         }
         Ok(Explainer {
             outputs,
@@ -239,7 +240,11 @@ impl Explainer {
             Some(head) => head,
             None => {
                 let specs: Vec<Spec> = inputs.iter().map(Value::spec).collect();
-                let prepared = self.engine.prepare(self.head_graph.clone(), &specs)?;
+                let prepared = self.engine.prepare_hollow(
+                    self.head_graph.clone(),
+                    self.model.graph()?,
+                    &specs,
+                )?;
                 self.head.get_or_init(|| prepared)
             }
         };

@@ -32,7 +32,7 @@ pub use split::{Split, split_at_seed};
 use crate::model::facts::{Dim, ElementType};
 use crate::model::layers::ancestors;
 use crate::model::onnx::parts::{self, ints};
-use crate::model::{Layer, Layout, Model, onnx};
+use crate::model::{Layer, Layout, Model, onnx, weights};
 use names::{SEED_WITHIN, check_names, free_names};
 use tape::{Call, Tape};
 
@@ -45,6 +45,19 @@ use tape::{Call, Tape};
 /// # Errors
 /// [`GradientError`] names the operator without a rule, the open shape, or the unknown layer.
 pub fn differentiate(
+    model: &Model,
+    layers: &[String],
+    input: bool,
+) -> Result<ModelProto, GradientError> {
+    let mut gradient = derive(model, layers, input)?;
+    if let Some(graph) = &mut gradient.graph {
+        weights::fill(graph, model.graph()?, &HashSet::new());
+    }
+    Ok(gradient)
+}
+
+/// [`differentiate`], but that large weights stay in the model: the graph's tensors are [hollow](weights).
+pub(crate) fn derive(
     model: &Model,
     layers: &[String],
     input: bool,
@@ -69,10 +82,9 @@ pub fn differentiate(
     kept_outputs.extend(model.probabilities.as_deref());
     kept_outputs.extend(&layers_once);
     let mut forward = GraphProto {
-        node: source.node.clone(),
-        initializer: source.initializer.clone(),
-        input: source.input.clone(),
-        ..GraphProto::default()
+        name: String::new(),
+        output: Vec::new(),
+        ..weights::without(source)
     };
     forward::fold(&mut forward, &model.facts, &kept_outputs);
     forward::prune(&mut forward, &kept_outputs);

@@ -13,7 +13,7 @@ use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 use tract_onnx::tract_hir::prelude::{DatumType, Tensor};
 
 use super::onnx::{self, parts};
-use super::{Limits, ModelError, half};
+use super::{Limits, ModelError, half, weights};
 use crate::guard::guarded;
 
 /// One dimension of a shape.
@@ -117,15 +117,25 @@ const SHAPE_KEEPING: &[(&str, usize)] = &[
 /// [`ModelError::Damaged`] where shapes contradict each other or an attribute does not parse, [`ModelError::TooLarge`]
 /// where a tensor between the nodes passes the limit.
 pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
-    let mut facts = as_declared(proto.clone())?;
-    batch::fill(proto, &mut facts, as_declared);
+    let mut simple = ModelProto {
+        ir_version: proto.ir_version,
+        opset_import: proto.opset_import.clone(),
+        graph: proto.graph.as_ref().map(weights::without),
+        ..ModelProto::default()
+    };
+    half::widen_half_initializers(&mut simple);
+    if let (Some(graph), Some(whole)) = (&mut simple.graph, &proto.graph) {
+        let leave = weights::only_weights(graph);
+        weights::fill(graph, whole, &leave);
+    }
+    let mut facts = as_declared(simple.clone())?;
+    batch::fill(&simple, &mut facts, as_declared);
     check(proto, &facts, limits)?;
     Ok(facts)
 }
 
 /// What tract infers from the shapes that the inputs are declared with.
 fn as_declared(mut simple: ModelProto) -> Result<Facts, ModelError> {
-    half::widen_half_initializers(&mut simple);
     let read: HashSet<String> = simple.graph.iter().flat_map(read_names).cloned().collect();
     for node in simple.graph.iter_mut().flat_map(|graph| &mut graph.node) {
         let keeps_shape = SHAPE_KEEPING
@@ -138,6 +148,9 @@ fn as_declared(mut simple: ModelProto) -> Result<Facts, ModelError> {
             node.attribute.clear();
             node.input.truncate(1);
         }
+    }
+    if let Some(graph) = &mut simple.graph {
+        weights::declare(graph);
     }
     let (model, outlets) = guarded(|| {
         let parsed = tract_onnx::onnx().parse(&simple, None)?;

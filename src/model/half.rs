@@ -124,7 +124,7 @@ fn casts_to_f32(node: &NodeProto) -> bool {
 }
 
 /// The f32 copy, under another name, of an f16, bf16 or f64 tensor that `onnx::check` accepted; of any other type the copy.
-fn single(tensor: &TensorProto, name: &str) -> TensorProto {
+pub(super) fn single(tensor: &TensorProto, name: &str) -> TensorProto {
     let raw = &tensor.raw_data;
     let values: Vec<f32> = match DataType::try_from(tensor.data_type) {
         Ok(DataType::Float16) => halves(tensor, widened),
@@ -145,7 +145,18 @@ fn single(tensor: &TensorProto, name: &str) -> TensorProto {
             };
         }
     };
-    parts::floats(name, &tensor.dims, &values)
+    TensorProto {
+        // A hollow tensor stays one.
+        external_data: tensor.external_data.clone(),
+        ..parts::floats(name, &tensor.dims, &values)
+    }
+}
+
+/// Writes the floats of a raw f16 tensor to `to`, as many as there are of both.
+pub fn widen(raw: &[u8], to: &mut [f32]) {
+    for (&pair, to) in raw.as_chunks().0.iter().zip(to) {
+        *to = widened(u16::from_le_bytes(pair));
+    }
 }
 
 /// The floats of a tensor of 16-bit ones.

@@ -15,6 +15,7 @@ mod manifest;
 pub mod onnx;
 mod opset;
 mod outputs;
+pub(crate) mod weights;
 
 use std::fmt::Write as _;
 

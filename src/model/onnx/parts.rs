@@ -1,7 +1,9 @@
 //! Parts of graphs: nodes, attributes and stored tensors, made and looked up.
 
 use tract_onnx::pb::{
-    AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType,
+    AttributeProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto::Dimension,
+    tensor_shape_proto::dimension, type_proto,
 };
 
 /// A node with one output, named after it.
@@ -71,6 +73,29 @@ pub fn text(name: &str, value: &str) -> AttributeProto {
         r#type: AttributeType::String as i32,
         s: value.as_bytes().to_vec(),
         ..AttributeProto::default()
+    }
+}
+
+/// The declaration of a tensor of fixed shape.
+#[must_use]
+pub fn declared(name: &str, data_type: i32, dims: &[i64]) -> ValueInfoProto {
+    let known = |&size: &i64| Dimension {
+        denotation: String::new(),
+        value: Some(dimension::Value::DimValue(size)),
+    };
+    let tensor = type_proto::Tensor {
+        elem_type: data_type,
+        shape: Some(TensorShapeProto {
+            dim: dims.iter().map(known).collect(),
+        }),
+    };
+    ValueInfoProto {
+        name: name.to_owned(),
+        doc_string: String::new(),
+        r#type: Some(TypeProto {
+            denotation: String::new(),
+            value: Some(type_proto::Value::TensorType(tensor)),
+        }),
     }
 }
 
