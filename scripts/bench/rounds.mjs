@@ -5,7 +5,7 @@ const LEAST = 200;
 
 /** What can be asked of an engine. */
 const abilities = {
-  gradlens: ['load', 'forward', 'cam', 'class'],
+  gradlens: ['load', 'digest', 'forward', 'cam', 'class'],
   'pytorch-grad-cam': ['load', 'cam'],
 };
 
@@ -15,7 +15,8 @@ const does = (engine, what) => (abilities[engine] ?? ['load', 'forward']).includ
 export async function measure(runners, classifier, rounds) {
   const results = [];
   const collect = async (what, times, count, action) => {
-    const able = runners.filter(({ engine }) => does(engine, what));
+    const can = ({ runner }) => what !== 'digest' || 'digest' in runner;
+    const able = runners.filter(({ engine }) => does(engine, what)).filter(can);
     const found = able.map(({ engine, threads }) => ({ engine, threads, what, cpu: [], wall: [] }));
     for (let round = 0; round < times; round++) {
       for (const [index, { runner }] of able.entries()) {
@@ -32,6 +33,8 @@ export async function measure(runners, classifier, rounds) {
     await runner.load();
   }
   await collect('load', Math.min(rounds, 3), [], (runner) => runner.load());
+  // Before any report: who has no checksum when a report needs it computes it then.
+  await collect('digest', Math.min(rounds, 3), [], (runner) => runner.digest());
   for (const what of ['forward', 'cam', 'class']) {
     const counts = [];
     for (const { engine, runner } of runners) {

@@ -6,6 +6,7 @@ const titles = {
   cam: 'forward + Grad-CAM',
   class: 'another class',
   load: 'load',
+  digest: 'checksums, beside it',
 };
 
 const milliseconds = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
@@ -27,7 +28,7 @@ export function table(measured, reference) {
           other.model === row.model &&
           other.engine === reference[place] &&
           other.threads === 1 &&
-          other.what === (row.what === 'load' ? 'load' : 'forward'),
+          other.what === (['load', 'digest'].includes(row.what) ? 'load' : 'forward'),
       );
       const part = base && row.cpu.length > 0 ? median(row.cpu) / median(base.cpu) : null;
       lines.push(
