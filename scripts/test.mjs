@@ -65,11 +65,12 @@ const rustTests = (command, args, options) => async () => {
   return sum;
 };
 
-async function playwright() {
-  const results = path.join(root, 'test-results', 'results.json');
+/** Tests of the built page, through Playwright's runner. */
+async function playwright(config, report) {
+  const results = path.join(root, 'test-results', report);
   rmSync(results, { force: true });
   const cli = modulePath('@playwright/test', 'cli.js');
-  const { code } = await run(process.execPath, [cli, 'test']);
+  const { code } = await run(process.execPath, [cli, 'test', '--config', config]);
   if (!existsSync(results)) throw new Error('the browser tests did not start');
   const { stats } = JSON.parse(readFileSync(results, 'utf8'));
   const failed = stats.unexpected + stats.flaky;
@@ -189,7 +190,8 @@ await suite('Page: types and formatting', async () => {
   const failed = await check();
   return { passed: failed === 0 ? 1 : 0, failed };
 });
-await suite('Page: end to end', playwright);
+await suite('Page: end to end', () => playwright('playwright.config.ts', 'results.json'));
+await suite('Page: in Firefox', () => playwright('playwright.firefox.config.ts', 'firefox.json'));
 
 heading('Summary');
 for (const { name, passed, failed, seconds } of outcomes) {

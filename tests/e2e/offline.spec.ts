@@ -118,6 +118,7 @@ test('a whole visit asks its own origin only, with no body; then it goes on with
     await host.stop();
     await page.reload();
     await state(page, 'ready');
+    await kept(page);
     await mainJob(page, sample(2));
     // The page's own samples, and a model that an earlier visit had opened.
     await part(page, 'sample-picture').nth(1).click();

@@ -1,5 +1,5 @@
 /** The page's end of the service worker: starts it once the page can work, and tells of a newer version without ever reloading by itself. */
-import { Workbox } from 'workbox-window';
+import { Workbox, messageSW } from 'workbox-window';
 import { COMPLETE } from './messages.ts';
 
 export interface OfflineNews {
@@ -30,15 +30,12 @@ export async function workOffline(news: OfflineNews): Promise<void> {
     // Another tab took the newer version; what is open here goes on until its visitor says so.
     else if (event.isUpdate || event.isExternal) news.newer(() => location.reload());
   });
-  try {
-    await workbox.register({ immediate: true });
-    await navigator.serviceWorker.ready;
-  } catch {
-    // The host serves no such file, or the browser keeps nothing here: the page works all the same.
-    return;
-  }
+  // Refused without network, with the worker of an earlier visit at work, and where the host serves no such file or the
+  // browser keeps nothing here: the page works all the same.
+  await workbox.register({ immediate: true }).catch(() => {});
   lookAgain(workbox);
-  if ((await workbox.messageSW({ type: COMPLETE })) === true) news.kept();
+  const { active } = await navigator.serviceWorker.ready;
+  if (active && (await messageSW(active, { type: COMPLETE })) === true) news.kept();
 }
 
 function lookAgain(workbox: Workbox): void {
