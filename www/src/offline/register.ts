@@ -9,6 +9,8 @@ export interface OfflineNews {
   newer(take: () => void): void;
 }
 
+/** Pauses before the worker is asked whether all is kept: the engine may still be on its way to the disk. */
+const ASK_AFTER_MS = [0, 2000, 10_000];
 /** How long an open page waits before it looks for a newer version again. */
 const LOOK_AGAIN_MS = 60 * 60 * 1000;
 
@@ -35,7 +37,10 @@ export async function workOffline(news: OfflineNews): Promise<void> {
   await workbox.register({ immediate: true }).catch(() => {});
   lookAgain(workbox);
   const { active } = await navigator.serviceWorker.ready;
-  if (active && (await messageSW(active, { type: COMPLETE })) === true) news.kept();
+  for (const pause of ASK_AFTER_MS) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    if (active && (await messageSW(active, { type: COMPLETE })) === true) return news.kept();
+  }
 }
 
 function lookAgain(workbox: Workbox): void {

@@ -75,11 +75,8 @@ async function complete(): Promise<boolean> {
   try {
     const engines = await engineCache(base);
     const downloads = new Downloads(base, () => {});
-    if (!engines) return false;
-    if ((await engines.keys()).length === 0) {
-      const file = __ENGINES__.find((name) => !name.includes('threads')) ?? '';
-      await engines.add(new URL(file, base).href);
-    }
+    // The page keeps the one that it uses, with threads or without: the worker does not know which that is.
+    if (!engines || (await engines.keys()).length === 0) return false;
     for (const model of DEFAULT_MODELS) await downloads.keep(new URL(model, base).href);
     return true;
   } catch {
