@@ -9,6 +9,8 @@ mod doubt;
 mod drawing;
 mod model;
 mod picture;
+#[cfg(feature = "threads")]
+mod threads;
 
 use serde::Serialize;
 use serde_json::json;

@@ -72,14 +72,7 @@ impl Convolution {
     ///
     /// # Panics
     /// Where a slice is not as long as the geometry says.
-    pub fn run(
-        &self,
-        kernels: &[f32],
-        bias: &[f32],
-        maps: &[f32],
-        result: &mut [f32],
-        room: &mut Room,
-    ) {
+    pub fn run(&self, kernels: &[f32], bias: &[f32], maps: &[f32], result: &mut [f32]) {
         let window = &self.window;
         assert_eq!(
             maps.len(),
@@ -107,26 +100,29 @@ impl Convolution {
                     bias,
                     after,
                 };
-                winograd::convolve(&squares, maps, result, &mut room.squares);
+                winograd::convolve(&squares, maps, result);
             }
-            Way::Columns => self.by_columns(kernels, bias, maps, result, room),
+            Way::Columns => self.by_columns(kernels, bias, maps, result),
         }
     }
 
-    fn by_columns(
+    fn by_columns(&self, kernels: &[f32], bias: &[f32], maps: &[f32], result: &mut [f32]) {
+        let window = self.window.flattened();
+        with_rims(maps, &window, |maps, size| {
+            self.by_columns_of(&window, kernels, bias, (maps, size), result);
+        });
+    }
+
+    /// [`by_columns`](Convolution::by_columns) of maps that have their rims, and their size with it.
+    fn by_columns_of(
         &self,
+        window: &Window,
         kernels: &[f32],
         bias: &[f32],
-        maps: &[f32],
+        (maps, size): (&[f32], [usize; 2]),
         result: &mut [f32],
-        room: &mut Room,
     ) {
-        let Room {
-            rimmed, columns, ..
-        } = room;
         let [rows, depth] = self.matrix();
-        let window = self.window.flattened();
-        let (maps, size) = with_rims(maps, &window, rimmed);
         let taps = window.tap_offsets(size[1]);
         let count = self.maps / self.groups;
         let panels = rows.div_ceil(ROWS) * ROWS * depth;
@@ -151,17 +147,9 @@ impl Convolution {
                 size,
                 count,
             };
-            product::multiply(&weights, result, columns, |first, block| {
-                gather::columns(maps, &window, &taps, first, block);
+            product::multiply(&weights, result, |first, block| {
+                gather::columns(maps, window, &taps, first, block);
             });
         }
     }
-}
-
-/// Room for intermediate values, used again and again.
-#[derive(Debug, Default)]
-pub struct Room {
-    rimmed: Vec<f32>,
-    columns: Vec<f32>,
-    squares: winograd::Room,
 }

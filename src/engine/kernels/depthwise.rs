@@ -44,6 +44,7 @@ pub(super) fn convolve(kernels: &Kernels, maps: &[f32], result: &mut [f32]) {
         bias,
         after,
     } = *kernels;
-    let kernels = values.chunks_exact(window.taps()).zip(bias.iter().copied());
+    let taps = window.taps();
+    let kernels = |map: usize| (&values[map * taps..][..taps], bias[map]);
     sweep(window, Weighted(after), kernels, maps, result);
 }

@@ -10,6 +10,7 @@
 mod after;
 mod convolution;
 mod depthwise;
+mod divide;
 mod fold;
 mod gather;
 mod lanes;
@@ -20,6 +21,7 @@ mod pools;
 mod product;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod registry;
+mod room;
 mod sweep;
 mod tile;
 mod window;
@@ -29,7 +31,7 @@ use tract_onnx::prelude::{TractResult, TypedModel};
 use tract_onnx::tract_core::optim::Optimizer;
 
 pub use after::After;
-pub use convolution::{Convolution, Room};
+pub use convolution::Convolution;
 pub use matrix::matrix_tile;
 pub use pool::{largest, mean};
 pub use window::Window;

@@ -1,20 +1,14 @@
 //! The convolutions of a graph, handed to our own kernels: an operator of tract's, and the pass that puts it in.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
-use super::convolution::{Convolution, Room};
+use super::convolution::Convolution;
 use super::fold;
 use super::window::Window;
-
-thread_local! {
-    /// Kept from run to run: its memory would be asked for, and cleared, at every convolution.
-    static ROOM: RefCell<Room> = RefCell::default();
-}
 
 /// Replaces the convolutions that [`Convolve`] can do: those over two axes with fixed weights, of maps of a fixed size.
 pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
@@ -151,11 +145,9 @@ impl EvalOp for Convolve {
         let pictures = maps.chunks_exact((maps.len() / self.batch).max(1));
         let results = self.shape()[1..].iter().product();
         let results = values.as_slice_mut::<f32>()?.chunks_exact_mut(results);
-        ROOM.with_borrow_mut(|room| {
-            for (maps, result) in pictures.zip(results) {
-                self.convolution.run(kernels, bias, maps, result, room);
-            }
-        });
+        for (maps, result) in pictures.zip(results) {
+            self.convolution.run(kernels, bias, maps, result);
+        }
         Ok(tvec!(result.into_tvalue()))
     }
 }

@@ -49,14 +49,14 @@ impl Gather for Mean<'_> {
 /// The largest value under each position of the window; what lies outside a map is none.
 pub fn largest(window: &Window, maps: &[f32], result: &mut [f32]) {
     let weights = vec![1.0; window.taps()];
-    let kernels = std::iter::repeat((weights.as_slice(), f32::NEG_INFINITY));
+    let kernels = |_| (weights.as_slice(), f32::NEG_INFINITY);
     sweep(window, Largest, kernels, maps, result);
 }
 
 /// The mean under each position of the window, over the values of the map or, with `rim`, over all places of the window.
 pub fn mean(window: &Window, rim: bool, maps: &[f32], result: &mut [f32]) {
     let weights = vec![1.0; window.taps()];
-    let kernels = std::iter::repeat((weights.as_slice(), 0.0));
+    let kernels = |_| (weights.as_slice(), 0.0);
     let [rows, columns] = [0, 1].map(|axis| factors(window, rim, axis));
     let gather = Mean {
         rows: &rows,

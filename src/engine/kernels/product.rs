@@ -1,7 +1,11 @@
 //! Products of a matrix of weights with columns that are made as they are needed.
 
+use std::ops::Range;
+
 use super::after::{After, finish};
+use super::divide::{self, Shared};
 use super::lanes::{LANES, Lanes};
+use super::room::with_room;
 use super::tile::{COLUMNS, ROWS, Sums, add_product};
 
 /// Floats of columns that are made at a time: they stay in a core's second cache, beside the weights that pass by.
@@ -41,27 +45,77 @@ pub(super) fn panels_in_a_block(depth: usize) -> usize {
 pub(super) fn multiply(
     weights: &Weights,
     result: &mut [f32],
-    buffer: &mut Vec<f32>,
-    mut fill: impl FnMut(usize, &mut [f32]),
+    fill: impl Fn(usize, &mut [f32]) + Sync,
 ) {
     let columns = result.len() / weights.rows.max(1);
     let panels = columns.div_ceil(COLUMNS);
     let step = panels_in_a_block(weights.depth);
-    buffer.resize(step.min(panels) * weights.depth * COLUMNS, 0.0);
-    for first in (0..panels).step_by(step) {
-        let count = step.min(panels - first);
-        let block = &mut buffer[..count * weights.depth * COLUMNS];
-        fill(first * COLUMNS, block);
-        multiply_block(weights, block, first * COLUMNS, result, columns);
+    let parts = Parts::of(weights.rows, panels, weights.depth * STEPS);
+    let result = Shared::new(result);
+    divide::each(parts.count, |part| {
+        let (rows, panels) = parts.part(part);
+        with_room(step.min(panels.len()) * weights.depth * COLUMNS, |buffer| {
+            for first in panels.clone().step_by(step) {
+                let count = step.min(panels.end - first);
+                let block = &mut buffer[..count * weights.depth * COLUMNS];
+                fill(first * COLUMNS, block);
+                // Safety: parts have tiles of their own.
+                unsafe { multiply_block(weights, rows.clone(), block, first, result, columns) };
+            }
+        });
+    });
+}
+
+/// Vectors that a step of a tile adds to.
+const STEPS: usize = ROWS * COLUMNS / LANES;
+
+/// How the tiles of a product are divided among threads: by their columns, or where these are few, by their rows, for each part of
+/// which the columns are made anew.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts {
+    pub count: usize,
+    rows: usize,
+    panels: usize,
+    by_rows: bool,
+}
+
+impl Parts {
+    /// For as many rows and panels of columns, where a tile takes so many steps.
+    pub(super) fn of(rows: usize, panels: usize, tile: usize) -> Parts {
+        let lines = rows.div_ceil(ROWS);
+        let count = divide::parts(lines * panels * tile);
+        let by_rows = panels < 4 * count && lines > panels;
+        Parts {
+            count: count.min(if by_rows { lines } else { panels }.max(1)),
+            rows,
+            panels,
+            by_rows,
+        }
+    }
+
+    /// Rows, from a whole panel on, and panels of columns.
+    pub(super) fn part(&self, index: usize) -> (Range<usize>, Range<usize>) {
+        if self.by_rows {
+            let lines = divide::part(self.rows.div_ceil(ROWS), self.count, index);
+            let end = (lines.end * ROWS).min(self.rows);
+            (lines.start * ROWS..end, 0..self.panels)
+        } else {
+            let panels = divide::part(self.panels, self.count, index);
+            (0..self.rows, panels)
+        }
     }
 }
 
-/// The products of all rows with a block of columns, the first of which is `first`.
-fn multiply_block(
+/// The products of some rows with a block of columns, the first panel of which is `first`.
+///
+/// # Safety
+/// Nobody else may use these values of the result.
+unsafe fn multiply_block(
     weights: &Weights,
+    range: Range<usize>,
     block: &[f32],
     first: usize,
-    result: &mut [f32],
+    result: Shared,
     columns: usize,
 ) {
     let Weights {
@@ -72,7 +126,7 @@ fn multiply_block(
         ..
     } = *weights;
     assert_eq!(bias.len(), rows);
-    for row in (0..rows).step_by(ROWS) {
+    for row in range.step_by(ROWS) {
         let a = &weights.panels[row * depth..][..ROWS * depth];
         let height = ROWS.min(rows - row);
         let start: [Lanes; ROWS] = std::array::from_fn(|index| {
@@ -83,25 +137,37 @@ fn multiply_block(
             })
         });
         for (panel, b) in block.chunks_exact(depth * COLUMNS).enumerate() {
-            let column = first + panel * COLUMNS;
+            let column = (first + panel) * COLUMNS;
             let sums = start.map(|bias| [bias; COLUMNS / LANES]);
             // Safety: `a` holds `depth` steps of `ROWS` floats, `b` as many of `COLUMNS`.
             let mut sums = unsafe { add_product(sums, depth, a.as_ptr(), b.as_ptr()) };
             for sums in &mut sums {
                 finish(sums, after);
             }
-            put(&sums, result, columns, row, column, height);
+            // Safety: it is a tile of these rows and this block.
+            unsafe { put(&sums, result, columns, row, column, height) };
         }
     }
 }
 
 /// Stores the part of a tile that lies inside the result.
+///
+/// # Safety
+/// Nobody else may use these values of the result.
 #[inline(always)]
-fn put(sums: &Sums, result: &mut [f32], columns: usize, row: usize, column: usize, height: usize) {
+unsafe fn put(
+    sums: &Sums,
+    result: Shared,
+    columns: usize,
+    row: usize,
+    column: usize,
+    height: usize,
+) {
+    let width = COLUMNS.min(columns - column);
     for (index, sums) in sums.iter().enumerate().take(height) {
-        let line = &mut result[(row + index) * columns..][..columns];
-        let slots = &mut line[column..];
-        if slots.len() >= COLUMNS {
+        // Safety: as the caller grants.
+        let slots = unsafe { result.slice((row + index) * columns + column, width) };
+        if width == COLUMNS {
             // Safety: there is room for all the columns.
             unsafe {
                 sums[0].store(slots.as_mut_ptr());
@@ -118,6 +184,27 @@ fn put(sums: &Sums, result: &mut [f32], columns: usize, row: usize, column: usiz
 
 /// The product with one column. The rows of a panel are its lanes.
 pub(super) fn multiply_vector(weights: &Weights, column: &[f32], result: &mut [f32]) {
+    let depth = weights.depth;
+    let panels = result.len().div_ceil(ROWS);
+    let length = result.len();
+    let result = Shared::new(result);
+    let parts = divide::parts(panels * depth).min(panels.max(1));
+    divide::each(parts, |part| {
+        let panels = divide::part(panels, parts, part);
+        let rows = panels.start * ROWS..(panels.end * ROWS).min(length);
+        // Safety: parts have rows of their own.
+        let result = unsafe { result.slice(rows.start, rows.len()) };
+        let weights = Weights {
+            panels: &weights.panels[rows.start * depth..],
+            bias: &weights.bias[rows],
+            ..*weights
+        };
+        multiply_rows(&weights, column, result);
+    });
+}
+
+/// [`multiply_vector`] for the first rows.
+fn multiply_rows(weights: &Weights, column: &[f32], result: &mut [f32]) {
     let depth = weights.depth;
     for (panel, (slots, bias)) in result
         .chunks_mut(ROWS)

@@ -1,5 +1,6 @@
 //! A window that moves over maps one by one: depthwise convolutions and pooling.
 
+use super::divide;
 use super::lanes::{LANES, Lanes};
 use super::window::{Window, with_rim};
 
@@ -7,7 +8,7 @@ use super::window::{Window, with_rim};
 const LINES: usize = 4;
 
 /// What is gathered under the window.
-pub(super) trait Gather: Copy {
+pub(super) trait Gather: Copy + Sync {
     /// What lies outside the maps.
     const RIM: f32;
     /// Adds four values under a weight of the kernel.
@@ -53,20 +54,27 @@ impl Plan {
     }
 }
 
-/// Moves the window over each map. `kernels` gives a map's weights and what its sums start with.
+/// Moves the window over each map. `kernels` gives the weights of a map, by its number, and what its sums start with.
 pub(super) fn sweep<'a, G: Gather>(
     window: &Window,
     gather: G,
-    kernels: impl Iterator<Item = (&'a [f32], f32)>,
+    kernels: impl Fn(usize) -> (&'a [f32], f32) + Sync,
     maps: &[f32],
     result: &mut [f32],
 ) {
-    // Eight sums at once are what V8 has registers for.
-    if window.output[1] >= 2 * LANES {
-        sweep_blocks::<G, 2>(window, gather, kernels, maps, result);
-    } else {
-        sweep_blocks::<G, 1>(window, gather, kernels, maps, result);
-    }
+    let area = window.size.iter().product::<usize>();
+    let count = result.len() / window.positions();
+    let parts = divide::parts((result.len() * window.taps() + maps.len()) / LANES);
+    divide::each_slice(result, count, parts.min(count.max(1)), |first, result| {
+        let maps = &maps[first * area..];
+        let kernels = (first..count).map(&kernels);
+        // Eight sums at once are what V8 has registers for.
+        if window.output[1] >= 2 * LANES {
+            sweep_blocks::<G, 2>(window, gather, kernels, maps, result);
+        } else {
+            sweep_blocks::<G, 1>(window, gather, kernels, maps, result);
+        }
+    });
 }
 
 /// [`sweep`] in blocks of [`LINES`] rows and `VECTORS` vectors.

@@ -1,6 +1,8 @@
 //! The geometry of a convolution over two axes, and its maps with a rim of zeros.
 
+use super::divide;
 use super::lanes::LANES;
+use super::room::with_room;
 
 /// How a window moves over maps `[C, H, W]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -77,25 +79,37 @@ impl Window {
     }
 }
 
-/// Maps with as much rim as the windows reach beyond them, and the size of one: those given, where there is no rim.
-pub(super) fn with_rims<'a>(
-    maps: &'a [f32],
+/// Calls `work` with maps that have as much rim as the windows reach beyond them, and the size of one: with those given, where
+/// there is no rim.
+pub(super) fn with_rims<R>(
+    maps: &[f32],
     window: &Window,
-    room: &'a mut Vec<f32>,
-) -> (&'a [f32], [usize; 2]) {
+    work: impl FnOnce(&[f32], [usize; 2]) -> R,
+) -> R {
     let reach = window.reach();
     let inside = |axis: usize| reach[axis] <= window.size[axis];
     if window.before == [0, 0] && inside(0) && inside(1) {
-        return (maps, window.size);
+        return work(maps, window.size);
     }
-    let area = reach.iter().product::<usize>();
-    let maps = maps.chunks_exact(window.size.iter().product());
-    room.clear();
-    room.resize(maps.len() * area, 0.0);
-    for (map, to) in maps.zip(room.chunks_exact_mut(area)) {
-        with_rim(map, window.size, window.before, to, reach[1]);
-    }
-    (room, reach)
+    let count = maps.len() / window.size.iter().product::<usize>();
+    with_room(count * reach.iter().product::<usize>(), |room| {
+        with_each_rim(maps, window, reach, room);
+        work(room, reach)
+    })
+}
+
+/// Copies maps to `to`, each as large as `size` says, behind the window's rim.
+pub(super) fn with_each_rim(maps: &[f32], window: &Window, size: [usize; 2], to: &mut [f32]) {
+    let [from, area] = [window.size, size].map(|size| size.iter().product::<usize>());
+    let count = maps.len() / from;
+    let parts = divide::parts(to.len() / LANES);
+    divide::each_slice(to, count, parts, |first, slots| {
+        slots.fill(0.0);
+        let maps = maps[first * from..].chunks_exact(from);
+        for (map, to) in maps.zip(slots.chunks_exact_mut(area)) {
+            with_rim(map, window.size, window.before, to, size[1]);
+        }
+    });
 }
 
 /// Copies one map to `to`, `rows` by `columns` and full of zeros, behind `before` rows and columns; what does not fit is left out.

@@ -5,11 +5,15 @@
 //! sums `m` become results by `Aᵀ m A`. The numbers of `B` and `A` are 0, 1 and -1, those of `G` 0, 1 and one half: rounding
 //! errors stay close to those of a direct sum.
 
+use std::ops::Range;
+
 use super::after::{After, finish};
+use super::divide::{self, Shared};
 use super::lanes::{LANES, Lanes};
-use super::product::in_panels;
+use super::product::{Parts, in_panels};
+use super::room::with_room;
 use super::tile::{COLUMNS, ROWS, add_product};
-use super::window::{Window, with_rim};
+use super::window::{Window, with_each_rim};
 
 /// Products for a square of 2 by 2 results.
 const PRODUCTS: usize = 16;
@@ -75,14 +79,6 @@ pub(super) struct Squares<'a> {
     pub after: &'a [After],
 }
 
-/// Room for intermediate values, used again and again.
-#[derive(Debug, Default)]
-pub(super) struct Room {
-    rimmed: Vec<f32>,
-    columns: Vec<f32>,
-    sums: Vec<f32>,
-}
-
 /// Rows of squares, groups in each of them, and the size of a map with its rim: whole groups, and two values behind.
 struct Plan {
     lines: usize,
@@ -100,59 +96,81 @@ impl Plan {
             size: [2 * lines + 2, 2 * LANES * groups + 2],
         }
     }
+
+    /// The first row and column of a group's results.
+    fn place(&self, group: usize) -> [usize; 2] {
+        [group / self.groups * 2, group % self.groups * 2 * LANES]
+    }
 }
 
 /// Convolves `maps`, `[maps, H, W]`, into `result`, `[rows, output]`.
-pub(super) fn convolve(squares: &Squares, maps: &[f32], result: &mut [f32], room: &mut Room) {
-    let window = squares.window;
-    let plan = Plan::of(window);
+pub(super) fn convolve(squares: &Squares, maps: &[f32], result: &mut [f32]) {
+    let plan = Plan::of(squares.window);
     let area = plan.size.iter().product::<usize>();
-    room.rimmed.clear();
-    room.rimmed.resize(squares.maps * area, 0.0);
-    let sources = maps.chunks_exact(window.size.iter().product());
-    for (map, to) in sources.zip(room.rimmed.chunks_exact_mut(area)) {
-        with_rim(map, window.size, window.before, to, plan.size[1]);
-    }
+    let panels = (plan.lines * plan.groups).div_ceil(GROUPS);
+    let tile = PRODUCTS * squares.maps * ROWS * COLUMNS / LANES;
+    let parts = Parts::of(squares.rows, panels, tile);
+    let result = Shared::new(result);
+    with_room(squares.maps * area, |rimmed| {
+        with_each_rim(maps, squares.window, plan.size, rimmed);
+        divide::each(parts.count, |part| {
+            let (rows, panels) = parts.part(part);
+            // Safety: parts have squares or rows of their own.
+            unsafe { convolve_part(squares, &plan, rimmed, rows, panels, result) };
+        });
+    });
+}
+
+/// Some rows of the result, for some panels of columns.
+///
+/// # Safety
+/// Nobody else may use these values of the result.
+unsafe fn convolve_part(
+    squares: &Squares,
+    plan: &Plan,
+    rimmed: &[f32],
+    rows: Range<usize>,
+    panels: Range<usize>,
+    result: Shared,
+) {
+    let area = plan.size.iter().product::<usize>();
     let groups = plan.lines * plan.groups;
-    let panels = groups.div_ceil(GROUPS);
     let panel_length = squares.maps * COLUMNS;
-    let step = (BLOCK / (PRODUCTS * panel_length)).clamp(1, panels);
-    room.columns.resize(PRODUCTS * step * panel_length, 0.0);
-    room.sums.resize(step * PRODUCTS * ROWS * COLUMNS, 0.0);
-    for first in (0..panels).step_by(step) {
-        let count = step.min(panels - first);
-        for panel in 0..count {
-            for group in 0..GROUPS {
-                let index = ((first + panel) * GROUPS + group).min(groups - 1);
-                let corner =
-                    index / plan.groups * 2 * plan.size[1] + index % plan.groups * 2 * LANES;
-                let to = panel * panel_length + group * LANES;
-                transform_group(
-                    &room.rimmed,
-                    area,
-                    plan.size[1],
-                    corner,
-                    &mut room.columns[to..],
-                    count * panel_length,
-                );
-            }
-        }
-        let columns = &room.columns[..PRODUCTS * count * panel_length];
-        for row in (0..squares.rows).step_by(ROWS) {
-            add_up(squares, row, columns, count, &mut room.sums);
-            for panel in 0..count {
-                let sums =
-                    &room.sums[panel * PRODUCTS * ROWS * COLUMNS..][..PRODUCTS * ROWS * COLUMNS];
-                for group in 0..GROUPS {
-                    let index = (first + panel) * GROUPS + group;
-                    if index < groups {
-                        let place = [index / plan.groups * 2, index % plan.groups * 2 * LANES];
-                        put_group(squares, row, &sums[group * LANES..], place, result);
+    let step = (BLOCK / (PRODUCTS * panel_length)).clamp(1, panels.len().max(1));
+    let tile = PRODUCTS * ROWS * COLUMNS;
+    with_room(PRODUCTS * step * panel_length, |columns| {
+        with_room(step * tile, |sums| {
+            for first in panels.clone().step_by(step) {
+                let count = step.min(panels.end - first);
+                for group in 0..count * GROUPS {
+                    let index = (first * GROUPS + group).min(groups - 1);
+                    let [y, x] = plan.place(index);
+                    let to = group / GROUPS * panel_length + group % GROUPS * LANES;
+                    transform_group(
+                        rimmed,
+                        area,
+                        plan.size[1],
+                        y * plan.size[1] + x,
+                        &mut columns[to..],
+                        count * panel_length,
+                    );
+                }
+                let columns = &columns[..PRODUCTS * count * panel_length];
+                for row in rows.clone().step_by(ROWS) {
+                    add_up(squares, row, columns, count, sums);
+                    for group in 0..count * GROUPS {
+                        let index = first * GROUPS + group;
+                        if index < groups {
+                            let sums = &sums[group / GROUPS * tile..][..tile];
+                            let sums = &sums[group % GROUPS * LANES..];
+                            // Safety: a group of squares of these panels, and of these rows.
+                            unsafe { put_group(squares, row, sums, plan.place(index), result) };
+                        }
                     }
                 }
             }
-        }
-    }
+        });
+    });
 }
 
 /// `Bᵀ d B` of four neighbouring squares in every map: 16 vectors a map, `distance` floats apart.
@@ -221,7 +239,16 @@ fn add_up(squares: &Squares, row: usize, columns: &[f32], count: usize, sums: &m
 }
 
 /// `Aᵀ m A` of four neighbouring squares for a panel of rows, stored at a place of the result.
-fn put_group(squares: &Squares, row: usize, sums: &[f32], [y, x]: [usize; 2], result: &mut [f32]) {
+///
+/// # Safety
+/// Nobody else may use these values of the result.
+unsafe fn put_group(
+    squares: &Squares,
+    row: usize,
+    sums: &[f32],
+    [y, x]: [usize; 2],
+    result: Shared,
+) {
     let [height, width] = squares.window.output;
     assert!(sums.len() >= ((PRODUCTS - 1) * ROWS + ROWS - 1) * COLUMNS + LANES);
     for (index, bias) in squares.bias[row..].iter().enumerate().take(ROWS) {
@@ -235,13 +262,15 @@ fn put_group(squares: &Squares, row: usize, sums: &[f32], [y, x]: [usize; 2], re
             [0, 1].map(|y| [columns[0][y], columns[1][y], columns[2][y], columns[3][y]])
         };
         let bias = Lanes::splat(*bias);
-        let map = &mut result[(row + index) * height * width..][..height * width];
+        let map = (row + index) * height * width;
         for (line, values) in down.into_iter().enumerate().take(height - y) {
             let [even, odd] = gather(values);
             let mut values = even.in_turns(odd).map(|value| value.add(bias));
             finish(&mut values, squares.after);
-            let slots = &mut map[(y + line) * width..][x..width];
-            if slots.len() >= 2 * LANES {
+            let count = (width - x).min(2 * LANES);
+            // Safety: as the caller grants.
+            let slots = unsafe { result.slice(map + (y + line) * width + x, count) };
+            if count == 2 * LANES {
                 // Safety: there is room for eight.
                 unsafe {
                     values[0].store(slots.as_mut_ptr());
