@@ -1,5 +1,12 @@
 /** Builds the page into www/dist/, engine included; installs what is missing first. */
-import { buildEngine, buildPage, checkRust, heading, installModules } from './steps.mjs';
+import {
+  buildEngine,
+  buildPage,
+  buildThreads,
+  checkRust,
+  heading,
+  installModules,
+} from './steps.mjs';
 
 export async function build() {
   checkRust();
@@ -7,6 +14,8 @@ export async function build() {
   await installModules();
   heading('Engine (Rust to WebAssembly)');
   await buildEngine();
+  heading('Engine with threads');
+  await buildThreads();
   heading('Page');
   await buildPage();
 }

@@ -7,6 +7,7 @@ import {
   ask,
   buildEngine,
   buildPage,
+  buildThreads,
   cargoBin,
   checkRust,
   heading,
@@ -183,6 +184,7 @@ const geckodriver = ask('which', ['geckodriver']);
 await suite('Engine in Firefox', inBrowser('firefox', '--geckodriver', geckodriver));
 await suite('Page: build', async () => {
   await buildEngine();
+  await buildThreads();
   await buildPage();
   return { passed: 1, failed: 0 };
 });

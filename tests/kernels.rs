@@ -11,7 +11,7 @@
 
 mod common;
 
-use gradlens::engine::kernels::{After, Convolution, Room, Window, matrix_tile};
+use gradlens::engine::kernels::{After, Convolution, Window, largest, matrix_tile, mean};
 use gradlens::engine::{Engine, Kind, Spec, Tract, TractWithKernels, Value};
 use gradlens::gradient::{SEED, differentiate};
 use gradlens::model::{Limits, Model, onnx};
@@ -248,8 +248,8 @@ fn tract_prefers_the_tile_for_products_of_matrices() {
     assert!(chosen(Some(32), Some(1)).starts_with("wasm_f32"));
 }
 
-/// A convolution of random geometry; `None` where the window is larger than the map.
-fn random_convolution(numbers: &mut Numbers) -> Option<Convolution> {
+/// A convolution of random geometry, of up to `scale` times 30 maps; `None` where the window is larger than the map.
+fn random_convolution(numbers: &mut Numbers, scale: usize) -> Option<Convolution> {
     let mut pair = |first: usize, bound: usize| [0, 1].map(|_| first + numbers.below(bound));
     let size = pair(1, 32);
     let kernel = match pair(0, 4)[0] {
@@ -273,7 +273,7 @@ fn random_convolution(numbers: &mut Numbers) -> Option<Convolution> {
         let room = (size[axis] + before[axis] + behind[axis]).checked_sub(extent)?;
         output[axis] = room / strides[axis] + 1;
     }
-    let [a, b, c] = [5, 9, 30].map(|bound| 1 + numbers.below(bound));
+    let [a, b, c] = [5, 9, 30].map(|bound| 1 + numbers.below(scale * bound));
     let (maps, rows, groups) = match numbers.below(3) {
         0 => (b, b, b),
         1 => (2 * a, 2 * b, 2),
@@ -349,9 +349,8 @@ fn by_definition(of: &Convolution, kernels: &[f32], bias: &[f32], maps: &[f32]) 
 #[wasm_bindgen_test(unsupported = test)]
 fn convolutions_of_random_geometry_are_what_the_definition_says() {
     let mut numbers = Numbers(SplitMix(2));
-    let mut room = Room::default();
     for case in 0..600 {
-        let Some(convolution) = random_convolution(&mut numbers) else {
+        let Some(convolution) = random_convolution(&mut numbers, 1) else {
             continue;
         };
         let window = &convolution.window;
@@ -362,7 +361,7 @@ fn convolutions_of_random_geometry_are_what_the_definition_says() {
         let maps = floats(convolution.maps * window.size[0] * window.size[1]);
         let mut found = vec![f32::NAN; convolution.rows * window.positions()];
         let prepared = convolution.prepare(&kernels);
-        convolution.run(&prepared, &bias, &maps, &mut found, &mut room);
+        convolution.run(&prepared, &bias, &maps, &mut found);
         let expected = by_definition(&convolution, &kernels, &bias, &maps);
         // Sums are of up to 1500 numbers below one.
         for (found, expected) in found.iter().zip(&expected) {
@@ -371,6 +370,47 @@ fn convolutions_of_random_geometry_are_what_the_definition_says() {
                 "case {case}: {found}, {expected}, {convolution:?}"
             );
         }
+    }
+}
+
+/// Natively, since the threads of a browser are the page's; the arithmetic is the same there.
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn several_threads_give_the_same_as_one_to_the_bit() {
+    let pools: Vec<_> = [1, 2, 3, 8]
+        .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build())
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let mut numbers = Numbers(SplitMix(3));
+    for case in 0..300 {
+        let Some(convolution) = random_convolution(&mut numbers, 12) else {
+            continue;
+        };
+        let window = &convolution.window;
+        let count = convolution.rows * convolution.maps / convolution.groups;
+        let mut floats = |count: usize| (0..count).map(|_| numbers.float()).collect::<Vec<_>>();
+        let kernels = convolution.prepare(&floats(count * window.taps()));
+        let bias = floats(convolution.rows);
+        let maps = floats(convolution.maps * window.size[0] * window.size[1]);
+        let results = pools.iter().map(|pool| {
+            let mut convolved = vec![f32::NAN; convolution.rows * window.positions()];
+            let mut pooled =
+                [0, 1, 2].map(|_| vec![f32::NAN; convolution.maps * window.positions()]);
+            pool.install(|| {
+                convolution.run(&kernels, &bias, &maps, &mut convolved);
+                largest(window, &maps, &mut pooled[0]);
+                mean(window, true, &maps, &mut pooled[1]);
+                mean(window, false, &maps, &mut pooled[2]);
+            });
+            let all = pooled.iter().flatten().chain(&convolved);
+            all.map(|value| value.to_bits()).collect::<Vec<_>>()
+        });
+        let results: Vec<_> = results.collect();
+        assert!(
+            results.iter().all(|result| *result == results[0]),
+            "case {case}: {convolution:?}"
+        );
     }
 }
 

@@ -13,7 +13,7 @@ const site = path.join(root, 'target', 'bench', 'site');
 function layOut(classifiers) {
   rmSync(site, { recursive: true, force: true });
   mkdirSync(path.join(site, 'models'), { recursive: true });
-  for (const file of ['page.js', 'runner.js']) {
+  for (const file of ['page.js', 'runner.js', 'threads.js']) {
     copyFileSync(path.join(root, 'scripts', 'bench', file), path.join(site, file));
   }
   cpSync(path.join(root, 'www', 'src', 'wasm'), path.join(site, 'gradlens'), { recursive: true });

@@ -11,7 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildEngine, checkRust, heading, installModules, root } from '../steps.mjs';
+import { buildEngine, buildThreads, checkRust, heading, installModules, root } from '../steps.mjs';
 import { classifier, names } from './classifiers.mjs';
 import { installPeers } from './peers.mjs';
 import { measure, median } from './rounds.mjs';
@@ -23,6 +23,7 @@ const places = {
     start: async (classifiers) => (await import('./chromium.mjs')).browser(classifiers),
     engines: [
       ['gradlens', 1],
+      ['gradlens', 2],
       ['onnxruntime-web', 1],
       ['onnxruntime-web', 2],
     ],
@@ -116,6 +117,9 @@ async function bench() {
   await installModules();
   const versions = await installPeers();
   await buildEngine();
+  if (wheres.includes('chromium') && !(await buildThreads())) {
+    throw new Error('the engine with threads could not be built');
+  }
   const classifiers = [];
   for (const name of models) {
     const found = await classifier(name);

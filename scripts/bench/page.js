@@ -10,8 +10,25 @@ const bytesOf = async (address) => {
 let engine = null;
 let classifier = null;
 
+/** The engine in a worker, behind the face of one that is here. */
+async function inWorker(threads) {
+  const worker = new Worker('./threads.js', { type: 'module' });
+  const ask = (method, ...args) =>
+    new Promise((resolve, reject) => {
+      worker.onerror = ({ message }) => reject(new Error(message));
+      worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve());
+      worker.postMessage({ method, args });
+    });
+  await ask('threads', threads);
+  return {
+    load: (classifier) => ask('load', classifier),
+    run: (what, count) => ask('run', what, count),
+  };
+}
+
 const makers = {
-  async gradlens() {
+  async gradlens(threads) {
+    if (threads > 1) return inWorker(threads);
     const glue = await import('./gradlens/gradlens.js');
     await glue.default({ module_or_path: './gradlens/gradlens_bg.wasm' });
     return gradlens(glue);

@@ -7,6 +7,8 @@ pub mod cuda;
 mod deconv;
 pub mod kernels;
 mod scatter;
+#[cfg(feature = "threads")]
+pub mod threads;
 mod tract;
 mod typed;
 

@@ -17,7 +17,7 @@ pub(super) const VERSION: &str = "0.23.9";
 /// Bytes of the largest constant that tract prepares in advance for several readers.
 const LARGEST_SHARED: usize = 4 << 20;
 
-/// tract-onnx on one CPU thread.
+/// tract-onnx on the CPU: on one thread, but for WebAssembly with threads.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tract;
 
@@ -27,7 +27,7 @@ impl Engine for Tract {
             name: "tract".into(),
             version: VERSION.into(),
             device: "cpu".into(),
-            threads: 1,
+            threads: threads(),
             simd: simd().into(),
         }
     }
@@ -242,6 +242,14 @@ pub(super) fn from_tract(tensor: &Tensor) -> Result<Value, EngineError> {
             .and_then(|wide| Ok(Value::I64(wide.to_plain_array_view::<i64>()?.to_owned()))),
     }
     .map_err(failed)
+}
+
+/// Threads that a run uses.
+fn threads() -> usize {
+    #[cfg(feature = "threads")]
+    return super::threads::running();
+    #[cfg(not(feature = "threads"))]
+    1
 }
 
 /// The vector instructions that tract picks on this machine.

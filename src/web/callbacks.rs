@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use send_wrapper::SendWrapper;
 use wasm_bindgen::prelude::*;
 
 use super::now;
@@ -55,7 +56,8 @@ impl Parts {
 /// Who waits on the page: a function that is told of passes, a hundred times at most, and is given a rest when its patience is over. Then the same call
 /// goes on where it was.
 pub struct Told<'a> {
-    tell: Option<js_sys::Function>,
+    /// It belongs to the thread that it was given to.
+    tell: SendWrapper<Option<js_sys::Function>>,
     /// Milliseconds of work before a rest, and what was done before earlier ones.
     rests: Option<(f64, &'a Tape)>,
     began: f64,
@@ -71,7 +73,7 @@ impl<'a> Told<'a> {
     pub fn new(tell: Option<js_sys::Function>, patience: Option<f64>, tape: &'a Tape) -> Told<'a> {
         tape.rewind();
         Told {
-            tell,
+            tell: SendWrapper::new(tell),
             rests: patience.map(|patience| (patience, tape)),
             began: now(),
             first: OnceLock::new(),
@@ -83,7 +85,8 @@ impl Watch for Told<'_> {
     fn goes_on(&self, done: usize, of: usize) -> bool {
         let time = now();
         let first = *self.first.get_or_init(|| time);
-        if let Some(tell) = &self.tell
+        if self.tell.valid()
+            && let Some(tell) = self.tell.as_ref()
             && (self.rests.is_some() || done.is_multiple_of(of.div_ceil(100)))
         {
             // Who does not listen misses nothing.

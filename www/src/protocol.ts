@@ -37,6 +37,15 @@ export interface Similarity {
 
 export type Pixels = Uint8ClampedArray<ArrayBuffer>;
 
+/** The first message to a worker. */
+export interface Start {
+  kind: 'start';
+  /** Threads that the engine may have. */
+  threads: number;
+  /** The channel on which a thread says that it died. */
+  trouble: string;
+}
+
 /** What each kind of request carries and what it is answered with. */
 export interface Exchange {
   load: {

@@ -47,7 +47,7 @@ pub(super) fn each(parts: usize, work: impl Fn(usize) + Sync) {
     #[cfg(feature = "parallel")]
     if parts > 1 {
         use rayon::prelude::*;
-        return (0..parts).into_par_iter().with_max_len(1).for_each(work);
+        return (0..parts).into_par_iter().with_max_len(1).for_each(&work);
     }
     (0..parts).for_each(work);
 }

@@ -1,5 +1,6 @@
 /** The page's end of the worker: requests with promises, and a new worker where the old one broke or was stopped. */
-import type { AnswerOf, Cancel, Kind, Progress, Reply, RequestOf } from '../protocol.ts';
+import type { AnswerOf, Cancel, Kind, Progress, Reply, RequestOf, Start } from '../protocol.ts';
+import { threads } from './threads.ts';
 
 /** The request was not answered because the engine broke or was stopped; the next one gets a new engine. */
 export class EngineLost extends Error {
@@ -29,6 +30,9 @@ export class EngineClient {
   #worker: Worker | null = null;
   #waiting = new Map<number, Waiting>();
   #id = 0;
+  #threads = threads();
+  /** Where the engine's threads say what they died of: its own worker may wait for them, and hear nothing. */
+  #trouble: BroadcastChannel | null = null;
   readonly #onProgress: (progress: Progress) => void;
 
   constructor(onProgress: (progress: Progress) => void) {
@@ -55,6 +59,8 @@ export class EngineClient {
   stop(reason: string): void {
     this.#worker?.terminate();
     this.#worker = null;
+    this.#trouble?.close();
+    this.#trouble = null;
     const lost = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { reject } of lost) reject(new EngineLost(reason));
@@ -65,9 +71,21 @@ export class EngineClient {
     worker.addEventListener('message', (event: MessageEvent<Reply>) => this.#receive(event.data));
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      this.stop(event.message || 'the engine could not be started');
+      this.#broke(event.message || 'the engine could not be started');
     });
+    const trouble = `gradlens/${performance.timeOrigin}/${Math.random()}`;
+    this.#trouble = new BroadcastChannel(trouble);
+    this.#trouble.addEventListener('message', (event: MessageEvent<string>) => {
+      this.#broke(event.data);
+    });
+    worker.postMessage({ kind: 'start', threads: this.#threads, trouble } satisfies Start);
     return worker;
+  }
+
+  /** The next engine has one thread: that needs less of the browser, and of its memory. */
+  #broke(reason: string): void {
+    this.#threads = 1;
+    this.stop(reason);
   }
 
   #receive(reply: Reply): void {
@@ -78,7 +96,7 @@ export class EngineClient {
     }
     if (!waiting) return;
     if (reply.kind === 'failure' && reply.broken) {
-      this.stop(reply.message);
+      this.#broke(reply.message);
       return;
     }
     this.#waiting.delete(reply.id);

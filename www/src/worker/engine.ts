@@ -9,18 +9,12 @@ import type {
   Pixels,
   ShippedModel,
   Similarity,
+  Start,
 } from '../protocol.ts';
-import init, {
-  Explainer,
-  canonical_report,
-  catalogue,
-  read_labels,
-  similarity,
-  version,
-} from '../wasm/gradlens.js';
+import type { Explainer } from '../wasm/gradlens.js';
 import { canDigest, sha256 } from './digest.ts';
-import wasmAddress from '../wasm/gradlens_bg.wasm?url';
 import type { Downloads } from './download.ts';
+import { startWasm, type Glue } from './wasm.ts';
 
 /** What is open in the explainer, so that nothing is computed twice. */
 interface Open {
@@ -42,8 +36,13 @@ interface Companion {
 /** Side of a small picture for the tray, in pixels; it is shown at half of that. */
 const THUMB = 104;
 
+const ONE_THREAD: Start = { kind: 'start', threads: 1, trouble: '' };
+
 export class Engine {
-  #started: Promise<unknown> | null = null;
+  /** How it is to be started. */
+  start: Start | null = null;
+  #started: Promise<Glue> | null = null;
+  #glue: Glue | null = null;
   #explainer: Explainer | null = null;
   #open: Open | null = null;
   #stamps = 0;
@@ -68,10 +67,8 @@ export class Engine {
   }> {
     this.#downloads = downloads;
     this.#companions = companions;
-    this.#started ??= downloads
-      .engine(new URL(wasmAddress, import.meta.url).href)
-      .then((response) => init({ module_or_path: response }));
-    const [, bytes, manifest] = await Promise.all([
+    this.#started ??= startWasm(this.start ?? ONE_THREAD, downloads);
+    const [glue, bytes, manifest] = await Promise.all([
       this.#started.catch((error: unknown) => {
         this.#started = null;
         throw error;
@@ -81,6 +78,7 @@ export class Engine {
         ? downloads.bytes(source.manifest).then(text)
         : source.manifest && read(source.manifest).then(text),
     ]);
+    this.#glue = glue;
     let model = await this.#replace(source, bytes, manifest ?? undefined, say);
     if (source.kind === 'files' && source.labels) {
       const labels = this.labels(text(await read(source.labels)));
@@ -89,13 +87,13 @@ export class Engine {
       );
       model = labelled;
     }
-    const offered = JSON.parse(catalogue()) as Catalogue;
+    const offered = JSON.parse(glue.catalogue()) as Catalogue;
     const explainer = this.#loaded();
     const tables = offered.colormaps.map((name) => [name, pixels(explainer.legend(name))]);
     return {
       model,
       catalogue: offered,
-      version: version(),
+      version: glue.version(),
       tables: Object.fromEntries(tables) as Record<string, Pixels>,
     };
   }
@@ -113,11 +111,11 @@ export class Engine {
   }
 
   labels(text: string): { id: string; name: string }[] {
-    return JSON.parse(read_labels(text)) as { id: string; name: string }[];
+    return JSON.parse(this.#module().read_labels(text)) as { id: string; name: string }[];
   }
 
   canonical(report: string): Uint8Array<ArrayBuffer> {
-    return owned(canonical_report(report));
+    return owned(this.#module().canonical_report(report));
   }
 
   /** The gradient graph at a layer, or the default one, and with `input` at the pixels: an ONNX file. */
@@ -134,6 +132,7 @@ export class Engine {
     const name = source.kind === 'shipped' ? source.name : source.model.name;
     const data = source.kind === 'shipped' ? [] : source.data;
     const digest = sha256(bytes);
+    const { Explainer } = this.#module();
     const next = new Explainer(bytes, manifest, name, reader(data), say, digest !== null);
     try {
       if (digest) next.identify(await digest);
@@ -283,7 +282,7 @@ export class Engine {
   }
 
   similarity(a: Float32Array, b: Float32Array, width: number): Similarity {
-    return JSON.parse(similarity(a, b, width)) as Similarity;
+    return JSON.parse(this.#module().similarity(a, b, width)) as Similarity;
   }
 
   file(what: 'overlay' | 'figure' | 'map', look: Look): Uint8Array<ArrayBuffer> {
@@ -296,6 +295,11 @@ export class Engine {
       case 'map':
         return owned(explainer.map_npy());
     }
+  }
+
+  #module(): Glue {
+    if (!this.#glue) throw new Error('the engine has not been started');
+    return this.#glue;
   }
 
   #loaded(): Explainer {

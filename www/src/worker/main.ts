@@ -1,5 +1,5 @@
 /** The worker: everything that takes time happens here, one request after the other. */
-import type { AnswerOf, Cancel, Kind, Reply, Request } from '../protocol.ts';
+import type { AnswerOf, Cancel, Kind, Reply, Request, Start } from '../protocol.ts';
 import type { ExplainOptions, Explanation } from '../types.ts';
 import { Downloads } from './download.ts';
 import { Engine } from './engine.ts';
@@ -15,8 +15,9 @@ let last: Promise<void> = Promise.resolve();
 /** Requests that are to end. */
 const cancelled = new Set<number>();
 
-self.addEventListener('message', ({ data }: MessageEvent<Request | Cancel>) => {
-  if (data.kind === 'cancel') cancelled.add(data.id);
+self.addEventListener('message', ({ data }: MessageEvent<Start | Request | Cancel>) => {
+  if (data.kind === 'start') engine.start = data;
+  else if (data.kind === 'cancel') cancelled.add(data.id);
   else last = last.then(() => serve(data));
 });
 
