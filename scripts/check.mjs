@@ -5,7 +5,7 @@ export async function check() {
   const tsc = modulePath('typescript', 'bin/tsc');
   const prettier = modulePath('prettier', 'bin/prettier.cjs');
   let failed = 0;
-  for (const project of ['www', 'www/src/worker', 'tests/e2e']) {
+  for (const project of ['www', 'www/src/worker', 'tests/e2e', 'npm']) {
     failed += (await run(process.execPath, [tsc, '-p', project])).code === 0 ? 0 : 1;
   }
   failed += (await run(process.execPath, [prettier, '--check', '.'])).code === 0 ? 0 : 1;

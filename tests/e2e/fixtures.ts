@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import { test as base, expect, type Locator, type Page } from '@playwright/test';
 import type { Report } from '../../www/src/types.ts';
+import type {} from '../../www/src/window.ts';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const dist = path.join(root, 'www', 'dist');

@@ -21,6 +21,7 @@ import { SettingsView } from './view/settings.ts';
 import { BarView } from './view/stage/bar.ts';
 import { StageView } from './view/stage/stage.ts';
 import { TrayView } from './view/tray.ts';
+import type {} from './window.ts';
 
 /** The classifiers that come with the page, the first to begin with. */
 const MODELS = [

@@ -160,10 +160,3 @@ export interface Explanation {
   half_share: number | null;
   milliseconds: { backward: number };
 }
-
-declare global {
-  interface Window {
-    /** What scripts may ask the page. */
-    gradlens: { report(): Report | null };
-  }
-}

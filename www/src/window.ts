@@ -1,0 +1,8 @@
+/** What scripts may ask the page. */
+import type { Report } from './types.ts';
+
+declare global {
+  interface Window {
+    gradlens: { report(): Report | null };
+  }
+}
