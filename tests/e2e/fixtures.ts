@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
+import { AxeBuilder } from '@axe-core/playwright';
 import { test as base, expect, type Locator, type Page } from '@playwright/test';
 import type { Report } from '../../www/src/types.ts';
 import type {} from '../../www/src/window.ts';
@@ -171,4 +172,31 @@ export function verify(file: string, pictures: string, ...options: string[]) {
   expect(stderr).toBe('');
   const lines = stdout.trim().split('\n');
   return { status, verdicts: lines.map((line) => JSON.parse(line)) };
+}
+
+/** No violation of WCAG 2.2 AA, nor of the best practices that axe knows, in the page as it is. */
+export async function expectAccessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+    .analyze();
+  expect(
+    violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`),
+  ).toEqual([]);
+}
+
+/** Nothing sticks out to the side, and whatever can be hit is 24 pixels wide and high. */
+export async function expectFitting(page: Page, width: number): Promise<void> {
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+  const small = await page
+    .locator('button:visible, select:visible, input:visible, [role=slider]:visible')
+    .evaluateAll((controls) =>
+      controls
+        .map((control) => control.closest('label') ?? control)
+        .filter((control) => {
+          const { width, height } = control.getBoundingClientRect();
+          return width < 24 || height < 24;
+        })
+        .map((control) => control.outerHTML.slice(0, 80)),
+    );
+  expect(small).toEqual([]);
 }

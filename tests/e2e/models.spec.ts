@@ -58,6 +58,7 @@ test('the gradient graph is the file that the command line writes', async ({ pag
   await part(page, 'model-input').setInputFiles(model);
   await expect(page.locator('#model-name')).toHaveText('efficientnet');
   await state(page, 'ready');
+  await page.getByText('Gradient graph', { exact: true }).click();
   for (const [button, options] of [
     ['export-gradient', []],
     ['export-gradient-input', ['--input']],

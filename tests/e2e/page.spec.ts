@@ -2,11 +2,12 @@
 import { mkdtempSync, readFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import AxeBuilder from '@axe-core/playwright';
 import {
   commandLineReport,
   dist,
   expect,
+  expectAccessible,
+  expectFitting,
   open,
   part,
   pick,
@@ -151,28 +152,7 @@ for (const scheme of ['light', 'dark'] as const) {
         path: `test-results/page-${width}-${scheme}-settings.png`,
         fullPage: true,
       });
-      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
-      const small = await page
-        .locator('button:visible, select:visible, input:visible')
-        .evaluateAll((controls) =>
-          controls
-            .map((control) => control.closest('label') ?? control)
-            .filter((control) => {
-              const { width, height } = control.getBoundingClientRect();
-              return width < 24 || height < 24;
-            })
-            .map((control) => control.outerHTML.slice(0, 80)),
-        );
-      expect(small).toEqual([]);
+      await expectFitting(page, width);
     });
   }
-}
-
-async function expectAccessible(page: Parameters<typeof part>[0]): Promise<void> {
-  const { violations } = await new AxeBuilder({ page })
-    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
-    .analyze();
-  expect(
-    violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`),
-  ).toEqual([]);
 }

@@ -57,7 +57,10 @@ const views: { update(session: Session): void }[] = [
   new OfflineView(),
 ];
 
-window.gradlens = { report: () => session.report() };
+window.gradlens = {
+  report: () => session.report(),
+  compared: () => session.comparison?.shown?.explanation.report ?? null,
+};
 new Keys(session, stage);
 openDoors(session);
 void offerSamples(session);

@@ -65,7 +65,7 @@ export class LookView {
   /** Where the contour's threshold lies, in numbers and on the legend. */
   #line(contour: number, min: number, max: number): void {
     const drawn = contour > 0 && max > 0;
-    say(this.#threshold, drawn ? `${Math.round(contour * 100)} % of highest` : 'off');
+    say(this.#threshold, drawn ? `at ${Math.round(contour * 100)} %` : 'off');
     const place = max > min ? (contour * max - min) / (max - min) : 0;
     this.#mark.hidden = !drawn || place < 0;
     this.#mark.style.left = `${place * 100}%`;

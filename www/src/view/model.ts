@@ -7,6 +7,7 @@ const UNKNOWN_SOURCES = 'What this model was trained on is not known here.';
 
 export class ModelView {
   readonly #name = need('model-name', HTMLElement);
+  readonly #line = need('model-line', HTMLElement);
   readonly #guess = need('model-guess', HTMLElement);
   readonly #notice = need('notice', HTMLElement);
   readonly #sources = need('sources', HTMLElement);
@@ -35,7 +36,9 @@ export class ModelView {
     this.#drawn = loaded;
     const { model, catalogue, version } = loaded;
     say(this.#name, model.name);
-    this.#name.title = `sha256 ${model.sha256}`;
+    // The menu says it of a model of the page.
+    this.#line.hidden = loaded.source.kind === 'shipped';
+    this.#name.title = this.#select.title = `sha256 ${model.sha256}`;
     this.#guess.hidden = !model.guessed;
     this.#guess.title = model.reasons.join(' ');
     say(this.#notice, model.notice || catalogue.notice);

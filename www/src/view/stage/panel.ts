@@ -2,8 +2,7 @@
 import type { Explained } from '../../session/visit.ts';
 import { make, say } from '../dom.ts';
 import type { Camera, Point } from './camera.ts';
-
-const SVG = 'http://www.w3.org/2000/svg';
+import { Marks, place } from './marks.ts';
 
 export class Panel {
   readonly root: HTMLElement;
@@ -11,14 +10,8 @@ export class Panel {
   readonly sheet: HTMLElement;
   readonly canvas: HTMLCanvasElement;
   readonly #title = make('p', { className: 'panel-title' });
-  readonly #peak = make('span', { className: 'peak-mark' });
-  readonly #cursor = make('span', { className: 'cursor-mark' });
-  readonly #marks = document.createElementNS(SVG, 'svg');
-  readonly #lines = ['contour-casing', 'contour-line'].map((name) => {
-    const line = document.createElementNS(SVG, 'path');
-    line.setAttribute('class', name);
-    return line;
-  });
+  readonly marks = new Marks();
+  readonly #cursor = make('span', { className: 'cursor-mark', hidden: true });
 
   /** `root` is an element of the page with window, sheet and canvas in it, or a new one. */
   constructor(root: HTMLElement | null, name: string) {
@@ -33,15 +26,8 @@ export class Panel {
     this.root.dataset['panel'] = name;
     if (!root) canvas.setAttribute('role', 'img');
     this.root.prepend(this.#title);
-    this.#marks.setAttribute('class', 'marks');
-    this.#marks.setAttribute('preserveAspectRatio', 'none');
-    this.#marks.append(...this.#lines);
-    for (const mark of [this.#marks, this.#peak, this.#cursor]) {
-      mark.setAttribute('aria-hidden', 'true');
-      this.sheet.append(mark);
-    }
-    this.cursor(null);
-    this.peak(null);
+    this.#cursor.setAttribute('aria-hidden', 'true');
+    this.sheet.append(this.marks.root, this.#cursor);
   }
 
   /** What it shows: in a line above it, and to who cannot see it. */
@@ -54,7 +40,6 @@ export class Panel {
 
   shape({ width, height }: Explained['opened']): void {
     this.root.style.setProperty('--ratio', String(width / height));
-    this.#marks.setAttribute('viewBox', `0 0 ${width} ${height}`);
   }
 
   look({ scale, x, y }: Camera): void {
@@ -64,23 +49,7 @@ export class Panel {
     this.window.toggleAttribute('data-zoomed', scale > 1);
   }
 
-  contour(path: string): void {
-    for (const line of this.#lines) line.setAttribute('d', path);
-  }
-
-  /** Marks where the map is highest; a point in shares of the picture. */
-  peak(at: Point | null): void {
-    place(this.#peak, at);
-  }
-
   cursor(at: Point | null): void {
     place(this.#cursor, at);
   }
-}
-
-function place(mark: HTMLElement, at: Point | null): void {
-  mark.hidden = at === null;
-  if (!at) return;
-  mark.style.left = `${at.x * 100}%`;
-  mark.style.top = `${at.y * 100}%`;
 }

@@ -6,6 +6,7 @@ import { WHOLE, type Camera, type Point } from './camera.ts';
 import { contour } from './contour.ts';
 import { drawHeat, drawNothing, drawOverlay, drawPicture, Heat } from './draw.ts';
 import { layHands, type Held } from './hands.ts';
+import type { Marks } from './marks.ts';
 import { Outline } from './outline.ts';
 import { Panel } from './panel.ts';
 import { Swipe } from './swipe.ts';
@@ -82,23 +83,18 @@ export class StageView implements Held {
   }
 
   #draw(a: Shown, b: Explained | null): void {
-    const { sight, comparison } = this.#session;
+    const { comparison } = this.#session;
     const layout = layoutOf(this.#session);
     const three = !comparison && layout === 'side';
     this.#picture.root.hidden = !three;
     this.#heat.root.hidden = !three;
     this.#other.root.hidden = !comparison || layout === 'swipe';
     this.#row.dataset['panels'] = three ? '3' : this.#other.root.hidden ? '1' : '2';
-    for (const panel of this.#panels) {
-      panel.shape(a.opened);
-      panel.contour(
-        contour({ map: a.explanation.report.map, region: a.opened.region }, sight.contour),
-      );
-      panel.peak(sight.peak ? peakOf(a) : null);
-    }
+    for (const panel of this.#panels) panel.shape(a.opened);
+    for (const { marks } of [this.#heat, this.#main]) this.#mark(marks, a);
     this.#drawA(a, three);
     this.#drawB(a, b);
-    this.#outline.update(a, sight.outline);
+    this.#outline.update(a, this.#session.sight.outline);
     this.#under(a, b, layout);
   }
 
@@ -116,14 +112,12 @@ export class StageView implements Held {
       drawNothing(this.#picture.canvas);
       drawNothing(this.#heat.canvas);
     }
-    this.#picture.contour('');
-    this.#picture.peak(null);
     this.#picture.title('Picture', a.opened.name);
     this.#heat.title('Heat map', words);
   }
 
   #drawB(a: Shown, b: Explained | null): void {
-    const { look, sight, comparison } = this.#session;
+    const { look, comparison } = this.#session;
     if (!comparison) {
       drawNothing(this.#other.canvas);
       this.#heats.b.clear();
@@ -131,17 +125,13 @@ export class StageView implements Held {
     }
     if (!b || b.picture !== a.picture) {
       drawPicture(this.#other.canvas, a.painted.picture);
-      this.#other.contour('');
-      this.#other.peak(null);
+      this.#other.marks.show(a.opened, '', null);
       this.#other.title('B', `${a.opened.name}. The second explanation is not there yet.`);
       return;
     }
     const heat = this.#colored(this.#heats.b, b);
     drawOverlay(this.#other.canvas, a.painted.picture, heat, b, look.opacity);
-    this.#other.contour(
-      contour({ map: b.explanation.report.map, region: b.opened.region }, sight.contour),
-    );
-    this.#other.peak(sight.peak ? peakOf(b) : null);
+    this.#mark(this.#other.marks, b);
     const words = `${b.opened.name}. ${sentence(comparison.loaded, b)}`;
     this.#other.title(`B: ${subject(comparison.loaded, b)}`, words);
   }
@@ -159,11 +149,21 @@ export class StageView implements Held {
       const right = b ? `B: ${subject(comparison.loaded, b)}` : 'B';
       const left = `A: ${subject(loaded, a)}`;
       this.#swipe.show([left, right]);
+      if (b?.picture === a.picture) this.#mark(this.#swipe.marks, b);
+      else this.#swipe.marks.show(a.opened, '', null);
       this.#main.title(`${left} | ${right}`, this.#main.canvas.getAttribute('aria-label') ?? '');
     } else {
       drawPicture(this.#swipe.under, a.painted.picture);
+      this.#swipe.marks.show(a.opened, '', null);
       this.#swipe.show(['overlay', 'picture']);
     }
+  }
+
+  #mark(marks: Marks, explained: Explained): void {
+    const { contour: share, peak } = this.#session.sight;
+    const { opened, explanation } = explained;
+    const placed = { map: explanation.report.map, region: opened.region };
+    marks.show(opened, contour(placed, share), peak ? peakOf(explained) : null);
   }
 
   #colored(heat: Heat, explained: Explained): HTMLCanvasElement {

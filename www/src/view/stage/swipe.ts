@@ -1,6 +1,7 @@
 /** A divider over a panel: left of it one picture, right of it another. A slider for pointer and keys. */
 import { make } from '../dom.ts';
 import { share } from './hands.ts';
+import { Marks } from './marks.ts';
 import type { Panel } from './panel.ts';
 
 const STEPS: Record<string, number> = {
@@ -17,6 +18,8 @@ const STEPS: Record<string, number> = {
 export class Swipe {
   /** What lies under the panel's own picture, and shows to the right of the divider. */
   readonly under = make('canvas', { width: 1, height: 1, className: 'under' });
+  /** What is marked there. */
+  readonly marks = new Marks();
   readonly #panel: Panel;
   readonly #divider = make('div', { className: 'divider', tabIndex: 0, role: 'slider' });
   #at = 50;
@@ -25,7 +28,9 @@ export class Swipe {
   constructor(panel: Panel) {
     this.#panel = panel;
     this.under.setAttribute('aria-hidden', 'true');
+    this.marks.root.classList.add('under');
     panel.sheet.prepend(this.under);
+    panel.sheet.append(this.marks.root);
     panel.window.append(this.#divider);
     const divider = this.#divider;
     divider.dataset['testid'] = 'swipe';
@@ -57,6 +62,7 @@ export class Swipe {
   show(sides: [string, string] | null): void {
     this.#divider.hidden = sides === null;
     this.under.hidden = sides === null;
+    this.marks.root.hidden = sides === null;
     if (sides) {
       this.#sides = sides;
       this.#move(this.#at);
