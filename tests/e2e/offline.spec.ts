@@ -21,6 +21,10 @@ import { Host } from './host.ts';
 test.use({ serviceWorkers: 'allow' });
 
 const MODEL = 'models/covid-xray/model.onnx';
+const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
 const modelBytes = readFileSync(path.join(root, MODEL)).length;
 
 async function hosted(use: (host: Host) => Promise<void>, prefix?: string): Promise<void> {
@@ -137,8 +141,11 @@ test('a whole visit asks its own origin only, with no body; then it goes on with
   });
 });
 
-test('the first visit downloads each large file once', async ({ page }) => {
+test('the first visit downloads each large file once, and one engine; the second nothing', async ({
+  page,
+}) => {
   await hosted(async (host) => {
+    host.headers = ISOLATION;
     await visit(page, host);
     await kept(page);
     expect(host.sent(MODEL)).toBe(modelBytes);
@@ -228,6 +235,9 @@ test('a host without headers, in a subfolder: isolated from the second visit on,
     await visit(page, host);
     expect(await page.evaluate(() => window.crossOriginIsolated)).toBe(true);
     await mainJob(page, sample());
+    expect((await report(page)).engine.threads).toBe(
+      await page.evaluate(() => Math.min(8, navigator.hardwareConcurrency)),
+    );
     expect(loads).toBe(2);
     // Who wants it otherwise says so.
     await visit(page, host, '?isolate=no');

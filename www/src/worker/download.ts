@@ -84,6 +84,14 @@ export class Downloads {
   async #known(address: string, file: KnownFile): Promise<Uint8Array<ArrayBuffer>> {
     this.#expect(file.bytes);
     const store = await (this.#store ??= Store.at(this.#base));
+    return alone(file, () => this.#whole(address, file, store));
+  }
+
+  async #whole(
+    address: string,
+    file: KnownFile,
+    store: Store | null,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(file.bytes);
     const kept = (await store?.read(file, bytes)) ?? 0;
     this.#count(kept);
@@ -173,6 +181,13 @@ export async function engineCache(base: string): Promise<Cache | null> {
   } catch {
     return null;
   }
+}
+
+/** Another tab or the service worker may be at the same file: who comes second finds it kept. */
+function alone<T>({ sha256 }: KnownFile, download: () => Promise<T>): Promise<T> {
+  // Browsers have no locks where they keep nothing either.
+  const locks = (navigator as { locks?: LockManager }).locks;
+  return locks ? locks.request(`gradlens ${sha256}`, download) : download();
 }
 
 async function ask(address: string, headers: Record<string, string> = {}): Promise<Response> {
