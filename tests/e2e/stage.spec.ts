@@ -506,3 +506,21 @@ for (const width of [360, 768, 1440]) {
     await expectFitting(page, width);
   });
 }
+
+test('a map without content says why, before anything else is said of it', async ({ page }) => {
+  await shown(page);
+  await expect(part(page, 'empty')).toBeHidden();
+  await part(page, 'class-select').selectOption('covid');
+  await part(page, 'layer-select').selectOption('blocks.5.3.conv_dw');
+  await state(page, 'done');
+  expect((await report(page)).map.max).toBe(0);
+  await expect(part(page, 'empty')).toBeVisible();
+  await expect(part(page, 'empty')).toHaveText(/\w+ \w+ \w+/);
+  await expect(part(page, 'peak')).toContainText('has no highest place');
+  await expect(page.locator('.peak-mark:visible')).toHaveCount(0);
+  await expect(part(page, 'contour')).toBeDisabled();
+  await expectAccessible(page);
+  await part(page, 'layer-select').selectOption('global_pool');
+  await state(page, 'done');
+  await expect(part(page, 'empty')).toBeVisible();
+});

@@ -13,6 +13,7 @@ import { Keys } from './view/keys.ts';
 import { LookView } from './view/look.ts';
 import { ModelView } from './view/model.ts';
 import { OfflineView } from './view/offline.ts';
+import { OptionsView } from './view/options.ts';
 import { ProblemsView } from './view/problems.ts';
 import { ProgressView } from './view/progress.ts';
 import { ScoresView } from './view/scores.ts';
@@ -47,6 +48,7 @@ const views: { update(session: Session): void }[] = [
   bar,
   new ScoresView(session),
   new ChoicesView(session),
+  new OptionsView(session),
   new CompareView(session, MODELS),
   new LookView(session),
   new SeenView(),

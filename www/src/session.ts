@@ -25,7 +25,7 @@ import {
   type Shown,
   type Sight,
 } from './session/visit.ts';
-import type { Manifest, Report } from './types.ts';
+import type { ExplainOptions, Manifest, Report } from './types.ts';
 
 export class Session {
   phase: Phase = 'loading';
@@ -266,8 +266,9 @@ export class Session {
   }
 
   async #view(picture: Picture, scored: NonNullable<Picture['scored']>): Promise<void> {
-    const wanted = options(picture, this.question);
     const model = this.loaded;
+    const wanted = this.#options(picture);
+    if (!model || !wanted) return;
     this.#attempted = this.#wish(picture);
     const request = { picture: bare(picture), options: wanted };
     try {
@@ -355,7 +356,12 @@ export class Session {
   }
 
   #wish(picture: Picture): string {
-    return JSON.stringify([picture.key, options(picture, this.question)]);
+    return JSON.stringify([picture.key, this.#options(picture)]);
+  }
+
+  #options(picture: Picture): ExplainOptions | null {
+    const question = { ...this.question, class: picture.class };
+    return this.loaded && options(picture, question, this.loaded);
   }
 
   /** Brings the phase in line with what is going on, and tells the page. */

@@ -11,6 +11,10 @@ export interface Method {
   kind: 'layer' | 'pixels' | 'scores';
   /** Whether it makes many passes, and so takes its time. */
   passes: boolean;
+  /** Whether its map may be smoothed, and fused over layers. */
+  smooths?: boolean;
+  /** Whether it tells what speaks against a class. */
+  counterfactual?: boolean;
 }
 
 export interface Catalogue {
@@ -19,6 +23,8 @@ export interface Catalogue {
   fills: Fill[];
   colormaps: string[];
   targets: string[];
+  /** Ways to smooth a map. */
+  smooth?: string[];
   notice: string;
 }
 
@@ -134,6 +140,11 @@ export interface ExplainOptions {
   layer: string | null;
   method: string | null;
   target: string | null;
+  /** Further layers whose maps are fused with that of `layer`. */
+  layers?: string[];
+  smooth?: string[];
+  /** What speaks against the class, in place of what speaks for it. */
+  counterfactual?: boolean;
 }
 
 /** `gradlens.report/1`; what the page does not read itself stays as the engine wrote it. */

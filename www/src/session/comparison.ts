@@ -4,7 +4,15 @@ import type { ModelSource, Progress, ShippedModel, Similarity } from '../protoco
 import type { Session } from '../session.ts';
 import { onOneGrid } from '../view/stage/map.ts';
 import { explain } from './trouble.ts';
-import { bare, highest, nameOf, type Explained, type LoadedModel, type Question } from './visit.ts';
+import {
+  bare,
+  highest,
+  nameOf,
+  options,
+  type Explained,
+  type LoadedModel,
+  type Question,
+} from './visit.ts';
 
 /** What B is asked; null for the engine's own choice. */
 export interface Wish extends Question {
@@ -47,7 +55,7 @@ export class Comparison {
 
   /** Changes what is asked of B. Another model has other layers and maybe other classes. */
   ask(wish: Partial<Wish>): void {
-    const other = 'source' in wish ? { layer: null, class: null, target: null } : {};
+    const other = 'source' in wish ? { layer: null, layers: [], class: null, target: null } : {};
     this.wish = { ...this.wish, ...other, ...wish };
     this.#changed();
     this.follow();
@@ -109,11 +117,9 @@ export class Comparison {
       const picture = bare(a.picture);
       const { opened, thumb } = await this.#client.ask('score', { picture });
       thumb.close();
-      const { stamp: _, ...answer } = await this.#client.ask('view', {
-        picture,
-        options: question,
-      });
-      const b = { picture: a.picture, opened, ...answer, options: question };
+      const asked = options(a.picture, question, this.loaded ?? model);
+      const { stamp: _, ...answer } = await this.#client.ask('view', { picture, options: asked });
+      const b = { picture: a.picture, opened, ...answer, options: asked };
       this.similarity = await this.#measure(a, b);
       this.shown = b;
       this.phase = 'done';

@@ -4,6 +4,7 @@ import type {
   Catalogue,
   ExplainOptions,
   Explanation,
+  Method,
   ModelDescription,
   OpenedPicture,
 } from '../types.ts';
@@ -25,9 +26,21 @@ export interface Question {
   layer: string | null;
   method: string | null;
   target: string | null;
+  /** Further layers, fused with the first. */
+  layers: string[];
+  smooth: string[];
+  counterfactual: boolean;
 }
 
-export const NO_QUESTION: Question = { contrast: null, layer: null, method: null, target: null };
+export const NO_QUESTION: Question = {
+  contrast: null,
+  layer: null,
+  method: null,
+  target: null,
+  layers: [],
+  smooth: [],
+  counterfactual: false,
+};
 
 /** The pixels of the shown picture, and what the network saw of it. */
 export type Painted = AnswerOf<'pixels'>;
@@ -78,13 +91,29 @@ export function highest(picture: Picture): number {
   }).index;
 }
 
-/** The options that a question about a picture comes to. */
-export function options(picture: Picture, { contrast, ...rest }: Question): ExplainOptions {
+/** The options that a question about a class of a picture comes to; what the method has nothing for is left out. */
+export function options(
+  picture: Picture,
+  { contrast, layers, smooth, counterfactual, ...rest }: Question & { class: number | null },
+  loaded: LoadedModel,
+): ExplainOptions {
+  const method = methodOf(rest, loaded);
+  const others = layers.filter((layer) => layer !== (rest.layer ?? loaded.model.layer));
   return {
-    class: picture.class,
-    contrast: contrast === (picture.class ?? highest(picture)) ? null : contrast,
     ...rest,
+    contrast: contrast === (rest.class ?? highest(picture)) ? null : contrast,
+    ...(method?.smooths && others.length > 0 && { layers: others }),
+    ...(method?.smooths && smooth.length > 0 && { smooth }),
+    ...(method?.counterfactual && counterfactual && { counterfactual }),
   };
+}
+
+/** The method that a question asks for. */
+export function methodOf(
+  { method }: { method: string | null },
+  { model, catalogue }: LoadedModel,
+): Method | undefined {
+  return catalogue.methods.find(({ id }) => id === (method ?? model.method));
 }
 
 /** What the engine needs of a picture. */

@@ -64,7 +64,7 @@ export class CompareView {
     this.#choices(comparison);
     this.#model.value = wish.source?.kind === 'shipped' ? wish.source.name : SAME;
     const b = comparison.shown;
-    say(this.#words, b ? [sentence(loaded, b), b.explanation.empty ?? ''].join(' ').trim() : '');
+    say(this.#words, b ? `B: ${sentence(loaded, b)} ${b.explanation.empty ?? ''}`.trim() : '');
     say(this.#alike, b ? alike(comparison) : '');
   }
 

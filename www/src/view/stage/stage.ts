@@ -65,7 +65,8 @@ export class StageView implements Held {
     this.#figure.hidden = shown === null;
     this.#empty.hidden = !shown?.explanation.empty;
     say(this.#empty, shown?.explanation.empty ?? '');
-    say(this.#peak, shown ? sentence(loaded, shown) : '');
+    const side = comparison ? 'A: ' : '';
+    say(this.#peak, shown ? `${side}${sentence(loaded, shown)}` : '');
     if (!shown) {
       this.#letGo();
       return;
