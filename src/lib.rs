@@ -14,7 +14,7 @@
 //! let picture = image::decode(&std::fs::read("picture.jpg")?, &image::Limits::default())?;
 //! let observation = explainer.observe(&explainer.prepare(&picture, None)?.tensor)?;
 //! let method = explain::method("grad-cam")?;
-//! let question = Question { class: 0, contrast: None, target: method.target() };
+//! let question = Question { class: 0, contrast: None, counterfactual: false, target: method.target() };
 //! let map = explainer.explain(&observation, &question, method)?;
 //! println!("{:?}, from {} to {}", map.values.dim(), map.min, map.max);
 //! # Ok(())

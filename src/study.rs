@@ -7,12 +7,13 @@ use ndarray::ArrayView2;
 use ndarray_npy::WriteNpyExt;
 
 use crate::explain::{
-    self, ExplainError, Explainer, HeatMap, Method, Observation, Question, Target, Unwatched, Watch,
+    self, ExplainError, Explainer, HeatMap, Method, Observation, Question, Sign, Target, Unwatched,
+    Watch,
 };
 use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, PreprocessError};
 use crate::lungs::{Fields, Lungs, LungsError};
 use crate::model::STAMP;
-use crate::render::{self, ColorMap, Heat, Peak, RenderError};
+use crate::render::{self, ColorMap, Heat, Peak, RenderError, Scale};
 use crate::report::{CompanionEntry, PictureEntry, Report, Seen};
 
 pub use doubt::{Hidden, Share, Whereabouts};
@@ -73,6 +74,8 @@ pub struct Request {
     pub method: Option<String>,
     /// Logit or probability; by default the method's own.
     pub target: Option<Target>,
+    /// Whether what speaks against the class is asked for.
+    pub counterfactual: bool,
 }
 
 /// The answer to a [`Request`].
@@ -84,6 +87,8 @@ pub struct Answer {
     pub map: HeatMap,
     /// Where the map is highest, in the picture's pixels; `None` where it is empty.
     pub peak: Option<Peak>,
+    /// What its levels stand for.
+    pub scale: Scale,
     heat: Heat,
 }
 
@@ -146,6 +151,7 @@ impl Study {
             class: request.class.unwrap_or_else(|| self.best_class()),
             contrast: request.contrast,
             target: request.target.unwrap_or_else(|| method.target()),
+            counterfactual: request.counterfactual,
         };
         Ok((question, method))
     }
@@ -171,7 +177,11 @@ impl Study {
         let (question, method) = self.question(request)?;
         let map = explainer.explain_watched(&self.observation, &question, method, watch)?;
         let region = self.prepared.region;
-        let heat = Heat::new(&map.values.view(), region)?;
+        let scale = match method.sign() {
+            Sign::TwoSided => Scale::Signed,
+            Sign::OneSided | Sign::Blind => Scale::Range,
+        };
+        let heat = Heat::on_scale(&map.values.view(), region, scale)?;
         let peak = match map.empty {
             None => render::peak(&map.values.view(), region),
             Some(_) => None,
@@ -187,6 +197,7 @@ impl Study {
             report,
             map,
             peak,
+            scale,
             heat,
         })
     }
@@ -197,6 +208,25 @@ impl Answer {
     #[must_use]
     pub fn levels(&self) -> ArrayView2<'_, u8> {
         self.heat.levels()
+    }
+
+    /// The raw values at both ends of the colours: the map's least and largest, or as far from zero on either side.
+    #[must_use]
+    pub fn ends(&self) -> [f32; 2] {
+        let HeatMap { min, max, .. } = self.map;
+        match self.scale {
+            Scale::Range => [min, max],
+            Scale::Signed => {
+                let most = min.abs().max(max.abs());
+                [-most, most]
+            }
+        }
+    }
+
+    /// The colours from one end to the other: RGBA, 256 pixels.
+    #[must_use]
+    pub fn legend(&self, colormap: ColorMap) -> Vec<u8> {
+        render::legend(self.scale.table(colormap))
     }
 
     /// The picture with the heat map over it, at the picture's own size.
@@ -271,9 +301,22 @@ impl Answer {
             .as_ref()
             .map(|label| format!(" rather than {label}"));
         let against = against.unwrap_or_default();
+        let what = match explained.counterfactual {
+            true => "what speaks against",
+            false => "of",
+        };
+        let layers = match report.layers.as_slice() {
+            [] => format!("layer {}", report.layer),
+            layers => format!("layers {}", layers.join(", ")),
+        };
+        let smooth: String = report
+            .smooth
+            .iter()
+            .map(|smooth| format!(", {smooth}"))
+            .collect();
         format!(
-            "{method} of {} ({probability:.3}){against}, layer {}",
-            explained.label, report.layer
+            "{method} {what} {} ({probability:.3}){against}, {layers}{smooth}",
+            explained.label
         )
     }
 

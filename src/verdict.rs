@@ -111,6 +111,7 @@ fn made_again(
         contrast: report.explained.contrast.as_ref().map(index).transpose()?,
         method: Some(report.method.clone()),
         target: Some(report.explained.target),
+        counterfactual: report.explained.counterfactual,
     };
     let answer = study.ask(explainer, &request);
     let answer = answer.map_err(|error| match error {

@@ -91,6 +91,70 @@ fn a_folder_and_a_list_give_the_same_reports_in_order() {
 }
 
 #[test]
+fn every_class_is_explained_in_one_call() {
+    let out = tempfile::tempdir().unwrap();
+    let pictures = ["synthetic-1.jpg", "synthetic-2.jpg"].map(|name| format!("{SAMPLES}/{name}"));
+    let call = |more: &[&str]| {
+        let call = [
+            "explain",
+            &pictures[0],
+            &pictures[1],
+            "--json",
+            "--out",
+            text(out.path()),
+        ];
+        let output = gradlens(&[&call, more].concat());
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{errors}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let all = call(&["--class", "all", "--resume"]);
+    let reports: Vec<Value> = all
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let asked: Vec<(&str, &str)> = reports
+        .iter()
+        .map(|report| {
+            let name = report["picture"]["name"].as_str().unwrap();
+            (name, report["explained"]["label"].as_str().unwrap())
+        })
+        .collect();
+    let mut expected = Vec::new();
+    for name in ["synthetic-1.jpg", "synthetic-2.jpg"] {
+        expected.extend(["covid", "normal", "pneumonia"].map(|label| (name, label)));
+    }
+    let mut sorted = asked.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, expected);
+    assert_eq!(
+        asked.iter().filter(|(name, _)| *name == asked[0].0).count(),
+        3
+    );
+    // Each is what a call for that class alone gives, under a name of its own, and is not done again.
+    let written = times(out.path());
+    assert_eq!(written.len(), 2 * 3 * 4);
+    for (name, label) in asked {
+        let stem = name.trim_end_matches(".jpg");
+        assert!(
+            out.path()
+                .join(format!("{stem}.{label}.figure.png"))
+                .is_file()
+        );
+    }
+    assert_eq!(call(&["--class", "all", "--resume"]), all);
+    assert_eq!(times(out.path()), written);
+    let alone = call(&["--class", "pneumonia", "--files", "report"]);
+    let of_class =
+        |line: &&str| line.contains("\"explained\":{\"index\":") && alone.contains(*line);
+    assert_eq!(all.lines().filter(of_class).count(), 2);
+    let two = call(&[
+        "--class", "covid", "--class", "0", "--class", "normal", "--files", "report",
+    ]);
+    assert_eq!(two.lines().count(), 4);
+}
+
+#[test]
 fn what_is_done_is_not_done_twice_and_what_changed_is() {
     let (out, pictures) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for name in ["synthetic-1.jpg", "synthetic-2.jpg"] {

@@ -49,6 +49,7 @@ fn map(explainer: &Explainer, observation: &Observation) -> Array2<f32> {
         class: 0,
         contrast: None,
         target: method.target(),
+        counterfactual: false,
     };
     explainer
         .explain(observation, &question, method)

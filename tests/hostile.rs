@@ -358,6 +358,7 @@ fn use_up(bytes: &[u8], run: bool) -> Result<(), String> {
         class: 0,
         contrast: None,
         target: Target::Logit,
+        counterfactual: false,
     };
     let grad_cam = method("grad-cam").map_err(|error| line(&error))?;
     explainer

@@ -30,6 +30,7 @@ fn answers(form: &str) -> [ndarray::ArrayD<f32>; 3] {
         class: 2,
         contrast: None,
         target: Target::Logit,
+        counterfactual: false,
     };
     let seed = question
         .seed(&observation.probabilities, explainer.model.squash)

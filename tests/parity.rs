@@ -222,6 +222,7 @@ fn maps_are_those_of_pytorch_grad_cam_and_the_article() {
                     class: map.class,
                     contrast: None,
                     target: method.target(),
+                    counterfactual: false,
                 };
                 let found = explainer.explain(&seen, &question, method).unwrap();
                 let expected = stored(&map.values);

@@ -108,6 +108,12 @@ fn honest_reports_hold_whatever_was_asked() {
             "--target",
             "probability",
         ],
+        &["--smooth", "augmented,eigen", "--counterfactual"],
+        &["--layer", "conv_head", "--layer", "blocks.4.2"],
+        &["--method", "ablation-cam", "--class", "normal"],
+        &["--method", "full-grad"],
+        &["--method", "guided-backpropagation"],
+        &["--method", "guided-grad-cam", "--layer", "blocks.4.2"],
     ] {
         let case = Case::new(options);
         let (code, verdict) = case.verdict(&case.report, &["--tolerance", "0"]);
@@ -173,6 +179,10 @@ fn every_tampering_is_caught_and_named() {
         ("/method", json!("guided-grad-cam-article"), "map.values"),
         ("/layer", json!("blocks.4.2"), "gradient_sha256"),
         ("/layer", json!("no such thing"), "layer"),
+        ("/layers", json!(["conv_head", "blocks.4.2"]), "map.width"),
+        ("/smooth", json!(["eigen"]), "map.values"),
+        ("/smooth", json!(["augmented"]), "map.width"),
+        ("/explained/counterfactual", json!(true), "map.values"),
         ("/model/sha256", json!(nothing), "model.sha256"),
         ("/model/id", json!("another"), "model.id"),
         (

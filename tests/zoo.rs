@@ -80,7 +80,7 @@ fn maps(method: &dyn Method, activations: &ArrayD<f32>, gradients: &ArrayD<f32>)
         let How::Layer(of) = method.how() else {
             panic!("{} is not of a layer", method.id())
         };
-        map.assign(&of(activations, gradients));
+        map.assign(&of.map(activations, gradients));
     }
     maps.into_dyn()
 }

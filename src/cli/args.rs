@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::explain::Target;
+use crate::explain::{Smooth, Target};
 use crate::render::ColorMap;
 
 /// Which pixels made an ONNX image classifier say so?
@@ -96,20 +96,26 @@ pub struct Ask {
     /// A folder with model.onnx and manifest.json, an .onnx file, or the name of a shipped model
     #[arg(long, value_name = "DIR or FILE.onnx", default_value = "covid-xray")]
     pub model: PathBuf,
-    /// The class to explain, by label or index [default: the highest score]
-    #[arg(long, value_name = "INDEX or LABEL")]
-    pub class: Option<String>,
+    /// The class to explain, by label or index; `explain` takes several, or all for every class [default: the highest score]
+    #[arg(long = "class", value_name = "INDEX or LABEL")]
+    pub classes: Vec<String>,
     /// Explain the class against this other one
     #[arg(long, value_name = "INDEX or LABEL")]
     pub contrast: Option<String>,
-    /// The layer to explain, as `gradlens inspect` names it [default: the model's]
-    #[arg(long, value_name = "NAME")]
-    pub layer: Option<String>,
+    /// Show what speaks against the class in place of what speaks for it
+    #[arg(long)]
+    pub counterfactual: bool,
+    /// The layer to explain, as `gradlens inspect` names it; given several times, their maps are fused [default: the model's]
+    #[arg(long = "layer", value_name = "NAME")]
+    pub layers: Vec<String>,
     /// The method: grad-cam (the paper's), guided-grad-cam-article (the article's), grad-cam-plus-plus, hires-cam, grad-cam-elementwise,
-    /// layer-cam, xgrad-cam, eigen-cam, eigen-grad-cam, score-cam; at the pixels gradient, gradient-x-input, smooth-grad,
-    /// integrated-gradients; without a gradient occlusion, rise (docs/methods.md)
+    /// layer-cam, xgrad-cam, eigen-cam, eigen-grad-cam, score-cam, ablation-cam; at the pixels gradient, gradient-x-input, smooth-grad,
+    /// integrated-gradients, full-grad, guided-backpropagation, and at both guided-grad-cam; without a gradient occlusion, rise (docs/methods.md)
     #[arg(long, value_name = "NAME", default_value = "grad-cam")]
     pub method: String,
+    /// Smooth the map of a layer: augmented (the mean over mirrored, darker and lighter inputs), eigen (its first principal component)
+    #[arg(long, value_delimiter = ',', value_name = "WAY")]
+    pub smooth: Vec<Smooth>,
     /// What the gradient is taken of: logit or probability [default: the method's]
     #[arg(long)]
     pub target: Option<Target>,
@@ -189,6 +195,9 @@ pub struct Gradient {
     /// Add the gradient with respect to the pixels
     #[arg(long)]
     pub input: bool,
+    /// Let ReLUs hold back negative gradients (guided backpropagation)
+    #[arg(long)]
+    pub guided: bool,
     /// The file to write [default: gradient.onnx beside model.onnx, NAME.gradient.onnx beside NAME.onnx]
     #[arg(long, value_name = "FILE.onnx")]
     pub out: Option<PathBuf>,

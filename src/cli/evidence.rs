@@ -32,6 +32,7 @@ pub fn run(arguments: &args::Evidence) -> Outcome {
         }
     };
     let ready = Ready::of(&arguments.ask)?;
+    ready.request()?;
     let pictures = pictures::expand(&arguments.pictures)?;
     let marks = Marks::of(arguments.mask.as_deref(), pictures.len())?;
     // The model's own companion has looked already.
@@ -100,11 +101,9 @@ impl Work<'_> {
         let name = picture.file_name().unwrap_or_default().to_string_lossy();
         let failed = |error: &dyn std::fmt::Display| Failure::of(picture, error);
         let Ready {
-            explainer,
-            lungs,
-            request,
-            ..
+            explainer, lungs, ..
         } = self.ready;
+        let request = self.ready.request()?;
         let study = Study::open(explainer, lungs.as_ref(), &name, &bytes, &Limits::default())
             .map_err(|error| failed(&error))?;
         let mask = self

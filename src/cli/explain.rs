@@ -23,7 +23,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         place,
         explainer,
         lungs,
-        request,
+        requests,
     } = Ready::of(&arguments.ask)?;
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
@@ -35,7 +35,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
     let work = Work {
         explainer: &explainer,
         lungs: lungs.as_ref(),
-        request,
+        requests,
         inputs: places.collect(),
         watch: Waiting::of(pictures.len(), arguments.json),
         key: arguments.sign.as_deref().map(keys::private).transpose()?,
@@ -66,10 +66,13 @@ pub fn run(arguments: &args::Explain) -> Outcome {
             pictures::jobs(pictures).into_iter(),
             |job| {
                 let done = caught(|| work.run(&job));
-                let done = done.unwrap_or_else(|panic| Err(Failure::of(&job.picture, panic)));
+                let done = done.unwrap_or_else(|panic| vec![Err(Failure::of(&job.picture, panic))]);
                 (job, done)
             },
-            |(job, done)| results.take(&job, done),
+            |(job, done)| {
+                results.progress.inc(1);
+                done.into_iter().all(|one| results.take(&job, one))
+            },
         );
     })?;
     results.end(&explainer.model.manifest.notice)
@@ -87,7 +90,6 @@ struct Results {
 impl Results {
     /// Takes the next result; `false` where there is no use in going on.
     fn take(&mut self, job: &Job, done: Result<Box<Report>, Failure>) -> bool {
-        self.progress.inc(1);
         if let Some(table) = &mut self.table {
             let row = match &done {
                 Ok(report) => Row::Done(report),

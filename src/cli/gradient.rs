@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Outcome, args, failure::Failure, files, say};
-use crate::gradient;
+use crate::gradient::{self, Relus, Wanted};
 use crate::model::onnx;
 
 pub fn run(arguments: &args::Gradient) -> Outcome {
@@ -14,8 +14,16 @@ pub fn run(arguments: &args::Gradient) -> Outcome {
         [] => vec![model.layer.clone()],
         layers => layers.to_vec(),
     };
-    let graph = gradient::differentiate(&model, &layers, arguments.input)
-        .map_err(|error| Failure::of(&file, error))?;
+    let wanted = Wanted {
+        layers: &layers,
+        input: arguments.input,
+        relus: match arguments.guided {
+            true => Relus::Guided,
+            false => Relus::Plain,
+        },
+        biases: &[],
+    };
+    let graph = gradient::graph_of(&model, &wanted).map_err(|error| Failure::of(&file, error))?;
     let bytes = onnx::encode(&graph).map_err(|error| Failure::of(&file, error))?;
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&file));
     if files::same(&out, &file) {
@@ -29,13 +37,18 @@ pub fn run(arguments: &args::Gradient) -> Outcome {
         .map_or(0, |graph| graph.node.len());
     let whole = graph.graph.as_ref().map_or(0, |graph| graph.node.len());
     say(&format!(
-        "{}: {} nodes ({} in the model), {:.1} MB, layers {}{}",
+        "{}: {} nodes ({} in the model), {:.1} MB, layers {}{}{}",
         out.display(),
         whole,
         forward,
         bytes.len() as f64 / 1e6,
         layers.join(", "),
-        if arguments.input { ", input" } else { "" }
+        if arguments.input { ", input" } else { "" },
+        if arguments.guided {
+            ", ReLUs guided"
+        } else {
+            ""
+        }
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,30 @@
 //! What a user asks, in the model's indices.
 
+use std::collections::HashSet;
+
 use crate::explain::{ExplainError, METHODS, Target, method};
 use crate::model::Model;
 use crate::study::Request;
+
+/// The word for every class.
+const ALL: &str = "all";
+
+/// The classes that a user names, each once; every class for the word `all`, where none is called so.
+#[must_use]
+pub fn classes(model: &Model, named: &[String]) -> Vec<String> {
+    let manifest = &model.manifest;
+    if named.iter().any(|name| name == ALL) && manifest.class_index(ALL).is_none() {
+        return (0..manifest.labels.len())
+            .map(|index| index.to_string())
+            .collect();
+    }
+    let mut indices = HashSet::new();
+    let is_new = |name: &&String| match manifest.class_index(name) {
+        Some(index) => indices.insert(index),
+        None => true,
+    };
+    named.iter().filter(is_new).cloned().collect()
+}
 
 /// The question behind the names of a class, of the one to contrast it with, and of a method, by default the first.
 ///
@@ -14,6 +36,7 @@ pub fn request(
     contrast: Option<&str>,
     method_id: Option<&str>,
     target: Option<Target>,
+    counterfactual: bool,
 ) -> Result<Request, ExplainError> {
     let index = |text: &str| {
         let index = model.manifest.class_index(text);
@@ -31,6 +54,7 @@ pub fn request(
         contrast: contrast.map(index).transpose()?,
         method: Some(method(method_id.unwrap_or(METHODS[0].id()))?.id().into()),
         target,
+        counterfactual,
     };
     if request.contrast.is_some() && request.class == request.contrast {
         return Err(ExplainError::itself());

@@ -6,7 +6,7 @@ use super::args;
 use super::device::{self, Place};
 use super::failure::Failure;
 use super::{files, question};
-use crate::explain::{Explainer, layer_for, method};
+use crate::explain::{Explainer, Manner, method};
 use crate::lungs::Lungs;
 use crate::study::Request;
 
@@ -16,7 +16,8 @@ pub struct Ready {
     pub explainer: Explainer,
     /// The companion that the model asks for.
     pub lungs: Option<Lungs>,
-    pub request: Request,
+    /// What is asked of every picture: one question a class.
+    pub requests: Vec<Request>,
 }
 
 impl Ready {
@@ -25,24 +26,46 @@ impl Ready {
         let place = device::place(ask.place)?;
         let model = files::open_model(&ask.model)?;
         let lungs = files::open_companion(&ask.model, &model, place.engine.as_ref())?;
-        let request = question::request(
-            &model,
-            ask.class.as_deref(),
-            ask.contrast.as_deref(),
-            Some(&ask.method),
-            ask.target,
-        );
-        let request = request.map_err(Failure::usage)?;
-        let layer =
-            method(&ask.method).and_then(|method| layer_for(method, &model, ask.layer.as_deref()));
-        let layer = layer.map_err(Failure::usage)?.map(str::to_owned);
-        let explainer = Explainer::new(place.engine.clone(), Arc::new(model), layer.as_deref());
+        let asked = |class: Option<&str>| {
+            question::request(
+                &model,
+                class,
+                ask.contrast.as_deref(),
+                Some(&ask.method),
+                ask.target,
+                ask.counterfactual,
+            )
+        };
+        let classes = question::classes(&model, &ask.classes);
+        let requests: Result<Vec<Request>, _> = match classes.is_empty() {
+            true => asked(None).map(|request| vec![request]),
+            false => classes.iter().map(|class| asked(Some(class))).collect(),
+        };
+        let requests = requests.map_err(Failure::usage)?;
+        let method = method(&ask.method).map_err(Failure::usage)?;
+        let manner = Manner::of(&ask.layers, &ask.smooth);
+        manner.check(method, &model).map_err(Failure::usage)?;
+        let explainer =
+            Explainer::for_method(place.engine.clone(), Arc::new(model), method, &manner);
         let explainer = explainer.map_err(|error| Failure::of(&ask.model, error))?;
         Ok(Ready {
             place,
             explainer,
             lungs,
-            request,
+            requests,
         })
+    }
+
+    /// The one thing that is asked, for commands that look at one class of each picture.
+    ///
+    /// # Errors
+    /// [`Failure`] where several classes are asked for.
+    pub fn request(&self) -> Result<&Request, Failure> {
+        match self.requests.as_slice() {
+            [request] => Ok(request),
+            _ => Err(Failure::usage(
+                "it looks at one class of each picture; name one with --class",
+            )),
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::shuffle::Weights;
 use super::similarity::{spearman, spearman_absolute, ssim};
 use super::statistics::mean;
 use super::{Check, Curve, Finding, Number, Silence, Subject};
-use crate::explain::{ExplainError, HeatMap, How, Place, Watch};
+use crate::explain::{ExplainError, HeatMap, Place, Watch};
 use crate::random::SplitMix;
 
 /// Adebayo et al. 2018, the cascading parameter randomisation test: the weights are randomised from the scores down, in [`PARTS`] parts after the last layer alone; the map of the same
@@ -58,11 +58,10 @@ impl Check for Randomisation {
         let mut counts = vec![1];
         counts.extend((1..=PARTS).map(|part| (part * total).div_ceil(PARTS)));
         counts.dedup();
-        let each = match subject.method.how() {
-            How::Passes {
-                at: Place::Layer, ..
-            } => FEW_DRAWS,
-            _ => DRAWS,
+        let how = subject.method.how();
+        let each = match how.makes_passes() && how.place() == Place::Layer {
+            true => FEW_DRAWS,
+            false => DRAWS,
         };
         let heat = subject.heat();
         let found = subject.again(counts.len() * each, &|index, watch| {

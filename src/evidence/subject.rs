@@ -4,8 +4,7 @@ use ndarray::{Array2, Array4};
 
 use super::{Mask, Silence};
 use crate::explain::{
-    Case, ExplainError, Explainer, HeatMap, How, Method, Observation, Question, Target, Unwatched,
-    Watch,
+    Case, ExplainError, Explainer, HeatMap, Method, Observation, Question, Target, Unwatched, Watch,
 };
 use crate::image::{Region, resize_linear};
 
@@ -90,10 +89,10 @@ impl Subject<'_> {
         count: usize,
         make: &(dyn Fn(usize, &dyn Watch) -> Result<T, ExplainError> + Sync),
     ) -> Result<Vec<T>, ExplainError> {
-        match self.method.how() {
+        match self.method.how().makes_passes() {
             // Its own passes run side by side, and whoever waits may end them.
-            How::Passes { .. } => self.one_by_one(count, make),
-            How::Layer(_) | How::Pixels(_) => self
+            true => self.one_by_one(count, make),
+            false => self
                 .case(self.question)
                 .passes(count, &|index| make(index, &Unwatched)),
         }

@@ -44,15 +44,25 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// The quantity in question, of an observation: a logit or a probability, less that of the contrast.
+    /// The quantity in question, of an observation: a logit or a probability, less that of the contrast; its negative for a counterfactual.
     #[must_use]
     pub fn score(&self, seen: &Observation) -> f32 {
+        self.quantity(&seen.logits, &seen.probabilities)
+    }
+
+    /// The same, of logits and probabilities.
+    #[must_use]
+    pub fn quantity(&self, logits: &[f32], probabilities: &[f32]) -> f32 {
         let values = match self.question.target {
-            Target::Logit => &seen.logits,
-            Target::Probability => &seen.probabilities,
+            Target::Logit => logits,
+            Target::Probability => probabilities,
         };
         let of = |class: usize| values.get(class).copied().unwrap_or(f32::NAN);
-        of(self.question.class) - self.question.contrast.map_or(0.0, of)
+        let quantity = of(self.question.class) - self.question.contrast.map_or(0.0, of);
+        match self.question.counterfactual {
+            false => quantity,
+            true => -quantity,
+        }
     }
 
     /// The scores of `count` changed inputs.
@@ -93,51 +103,60 @@ impl Case<'_> {
         count: usize,
         pass: &(dyn Fn(usize) -> Result<T, ExplainError> + Sync),
     ) -> Result<Vec<T>, ExplainError> {
-        let (stage, known) = match self.watch.tape() {
-            Some(tape) => {
-                let (stage, known) = tape.begin(count);
-                (Some((tape, stage)), known)
-            }
-            None => (None, (0..count).map(|_| None).collect()),
-        };
-        let missing: Vec<usize> = (0..count)
-            .filter(|&index| known.get(index).is_none_or(Option::is_none))
-            .collect();
-        let results: Vec<Mutex<Option<Result<T, ExplainError>>>> = known
-            .into_iter()
-            .map(|known| Mutex::new(known.map(Ok)))
-            .collect();
-        let (done, ended) = (
-            AtomicUsize::new(count - missing.len()),
-            AtomicBool::new(false),
-        );
-        self.watch.spread(missing.len(), &|at| {
-            let Some(&index) = missing.get(at) else {
-                return;
-            };
-            if ended.load(Ordering::Relaxed) {
-                return;
-            }
-            let result = pass(index);
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            if result.is_err() || !self.watch.goes_on(done, count) {
-                ended.store(true, Ordering::Relaxed);
-            }
-            if let Some(Ok(mut place)) = results.get(index).map(Mutex::lock) {
-                *place = Some(result);
-            }
-        });
-        let results = results.into_iter();
-        let results = results.map(|result| result.into_inner().ok().flatten().transpose());
-        let results = results.collect::<Result<Vec<Option<T>>, ExplainError>>()?;
-        let values = match results.iter().all(Option::is_some) {
-            true if stage.is_none() => return Ok(results.into_iter().flatten().collect()),
-            true => Ok(results.iter().flatten().cloned().collect()),
-            false => Err(ExplainError::Stopped),
-        };
-        if let Some((tape, stage)) = stage {
-            tape.keep(&stage, results);
-        }
-        values
+        passes(self.watch, count, pass)
     }
+}
+
+/// Makes `count` passes for `watch`, in any order, and gives their results in order. Those that are on its tape are not made again.
+pub(super) fn passes<T: Clone + Send + 'static>(
+    watch: &dyn Watch,
+    count: usize,
+    pass: &(dyn Fn(usize) -> Result<T, ExplainError> + Sync),
+) -> Result<Vec<T>, ExplainError> {
+    let (stage, known) = match watch.tape() {
+        Some(tape) => {
+            let (stage, known) = tape.begin(count);
+            (Some((tape, stage)), known)
+        }
+        None => (None, (0..count).map(|_| None).collect()),
+    };
+    let missing: Vec<usize> = (0..count)
+        .filter(|&index| known.get(index).is_none_or(Option::is_none))
+        .collect();
+    let results: Vec<Mutex<Option<Result<T, ExplainError>>>> = known
+        .into_iter()
+        .map(|known| Mutex::new(known.map(Ok)))
+        .collect();
+    let (done, ended) = (
+        AtomicUsize::new(count - missing.len()),
+        AtomicBool::new(false),
+    );
+    watch.spread(missing.len(), &|at| {
+        let Some(&index) = missing.get(at) else {
+            return;
+        };
+        if ended.load(Ordering::Relaxed) {
+            return;
+        }
+        let result = pass(index);
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if result.is_err() || !watch.goes_on(done, count) {
+            ended.store(true, Ordering::Relaxed);
+        }
+        if let Some(Ok(mut place)) = results.get(index).map(Mutex::lock) {
+            *place = Some(result);
+        }
+    });
+    let results = results.into_iter();
+    let results = results.map(|result| result.into_inner().ok().flatten().transpose());
+    let results = results.collect::<Result<Vec<Option<T>>, ExplainError>>()?;
+    let values = match results.iter().all(Option::is_some) {
+        true if stage.is_none() => return Ok(results.into_iter().flatten().collect()),
+        true => Ok(results.iter().flatten().cloned().collect()),
+        false => Err(ExplainError::Stopped),
+    };
+    if let Some((tape, stage)) = stage {
+        tape.keep(&stage, results);
+    }
+    values
 }

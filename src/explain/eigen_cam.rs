@@ -1,9 +1,9 @@
 //! Eigen-CAM and Eigen-Grad-CAM: the strongest pattern of a layer, whatever it stands for.
 
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
-use ndarray::{Array2, Array3, ArrayView3};
+use ndarray::{Array2, Array3};
 
-use super::{How, Method, Target, positive};
+use super::{How, Joined, Method, OfLayer, Sign, Target};
 
 /// Muhammad and Yeasin 2020: the activations `[HW, K]`, each channel's mean taken off, projected on their first right singular vector. It does not
 /// depend on the class. A singular vector has no sign; here it is the one with which the projection goes up where the sum of the channels goes up.
@@ -31,7 +31,11 @@ impl Method for EigenCam {
     }
 
     fn how(&self) -> How {
-        How::Layer(eigen_cam)
+        How::Layer(EIGEN_CAM)
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::Blind
     }
 }
 
@@ -54,25 +58,24 @@ impl Method for EigenGradCam {
     }
 
     fn how(&self) -> How {
-        How::Layer(eigen_grad_cam)
+        How::Layer(OfLayer {
+            parts: |activations, gradients| &activations * &gradients,
+            joined: Joined::Component,
+        })
     }
 }
 
-fn eigen_cam(activations: ArrayView3<'_, f32>, _: ArrayView3<'_, f32>) -> Array2<f32> {
-    positive(first_component(&activations.mapv(f64::from)))
-}
-
-fn eigen_grad_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-    let mut products = activations.mapv(f64::from);
-    products.zip_mut_with(&gradients, |a, &g| *a *= f64::from(g));
-    positive(first_component(&products))
-}
+/// Its map.
+const EIGEN_CAM: OfLayer = OfLayer {
+    parts: |activations, _| activations.to_owned(),
+    joined: Joined::Component,
+};
 
 /// What is left of channels that are the same everywhere: the rounding of f32, as a share of them.
 const FLAT: f64 = 1e-6;
 
 /// The places' coordinates `[H, W]` along the first principal axis of `[K, H, W]`.
-fn first_component(values: &Array3<f64>) -> Array2<f32> {
+pub(super) fn first_component(values: &Array3<f64>) -> Array2<f32> {
     let (channels, height, width) = values.dim();
     let places = height * width;
     if channels == 0 || places == 0 {
@@ -123,15 +126,16 @@ mod tests {
             2 => noise[y * 2 + x],
             _ => pattern[y * 2 + x],
         });
-        let map = eigen_cam(values.view(), values.view());
+        let map = EIGEN_CAM.map(values.view(), values.view());
         assert!(map[[1, 1]] > map[[1, 0]] && map[[1, 0]] > 0.0 && map[[0, 0]] == 0.0);
         // More channels than places, and turned around.
         let wide = Array3::from_shape_fn((6, 2, 2), |(k, y, x)| -values[[k % 3, y, x]]);
-        let turned = eigen_cam(wide.view(), wide.view());
+        let turned = EIGEN_CAM.map(wide.view(), wide.view());
         assert!(turned[[0, 0]] > turned[[0, 1]] && turned[[1, 1]] == 0.0);
         let flat = Array3::from_elem((3, 2, 2), 1.0);
         assert!(
-            eigen_cam(flat.view(), flat.view())
+            EIGEN_CAM
+                .map(flat.view(), flat.view())
                 .iter()
                 .all(|value| *value == 0.0)
         );

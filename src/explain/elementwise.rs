@@ -1,8 +1,8 @@
 //! The methods that weigh every place by its own gradient: HiResCAM, element-wise Grad-CAM, LayerCAM.
 
-use ndarray::{Array2, ArrayView3};
+use ndarray::{Array3, ArrayView3, Zip};
 
-use super::{How, Method, Target, positive};
+use super::{How, Joined, Method, OfLayer, Target};
 
 /// Draelos and Carin 2020: `L = ReLU(sum_k G_k A_k)`. Where the layer goes into the score through one linear map, `sum_ij L` before the ReLU is the
 /// score without its bias.
@@ -33,12 +33,8 @@ impl Method for HiResCam {
     }
 
     fn how(&self) -> How {
-        How::Layer(hires_cam)
+        summed(|activations, gradients| parts(activations, gradients, |a, g| a * g))
     }
-}
-
-fn hires_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-    positive(summed(activations, gradients, |a, g| a * g))
 }
 
 impl Method for GradCamElementwise {
@@ -59,12 +55,8 @@ impl Method for GradCamElementwise {
     }
 
     fn how(&self) -> How {
-        How::Layer(elementwise)
+        summed(|activations, gradients| parts(activations, gradients, |a, g| (a * g).max(0.0)))
     }
-}
-
-fn elementwise(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-    summed(activations, gradients, |a, g| (a * g).max(0.0))
 }
 
 impl Method for LayerCam {
@@ -85,27 +77,25 @@ impl Method for LayerCam {
     }
 
     fn how(&self) -> How {
-        How::Layer(layer_cam)
+        summed(|activations, gradients| parts(activations, gradients, |a, g| a * g.max(0.0)))
     }
 }
 
-fn layer_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
-    positive(summed(activations, gradients, |a, g| a * g.max(0.0)))
+/// `ReLU` of the sum of the parts.
+fn summed(parts: fn(ArrayView3<'_, f32>, ArrayView3<'_, f32>) -> Array3<f32>) -> How {
+    How::Layer(OfLayer {
+        parts,
+        joined: Joined::PositiveSum,
+    })
 }
 
-/// `sum_k value(A_kij, G_kij)`, `[H, W]`.
-fn summed(
+/// `value(A_kij, G_kij)`, `[K, H, W]`.
+fn parts(
     activations: ArrayView3<'_, f32>,
     gradients: ArrayView3<'_, f32>,
     value: impl Fn(f32, f32) -> f32,
-) -> Array2<f32> {
-    let (_, height, width) = activations.dim();
-    let mut map = Array2::zeros((height, width));
-    for (activation, gradient) in activations.outer_iter().zip(gradients.outer_iter()) {
-        ndarray::Zip::from(&mut map)
-            .and(&activation)
-            .and(&gradient)
-            .for_each(|sum, &a, &g| *sum += value(a, g));
-    }
-    map
+) -> Array3<f32> {
+    Zip::from(&activations)
+        .and(&gradients)
+        .map_collect(|&a, &g| value(a, g))
 }

@@ -1,8 +1,8 @@
 //! Grad-CAM++.
 
-use ndarray::{Array2, ArrayView3};
+use ndarray::{Array3, ArrayView3};
 
-use super::{How, Method, Target, positive, weighted_sum};
+use super::{How, Joined, Method, OfLayer, Target, weighted};
 
 /// Chattopadhay et al. 2018, equations 10, 11 and 19, in the closed form for the exponential of the score: `a_kij = G^2 / (2 G^2 + sum_ab A_kab G^3)`,
 /// `w_k = sum_ij a_kij ReLU(G_kij)`, `L = ReLU(sum_k w_k A_k)`. With 1e-6 in the denominator, as pytorch-grad-cam has it: very small gradients
@@ -28,11 +28,14 @@ impl Method for GradCamPlusPlus {
     }
 
     fn how(&self) -> How {
-        How::Layer(plus_plus)
+        How::Layer(OfLayer {
+            parts,
+            joined: Joined::PositiveSum,
+        })
     }
 }
 
-fn plus_plus(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+fn parts(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array3<f32> {
     let channels = activations.outer_iter().zip(gradients.outer_iter());
     let weights = channels.map(|(activation, gradient)| {
         let sum: f64 = activation.iter().map(|&a| f64::from(a)).sum();
@@ -43,5 +46,5 @@ fn plus_plus(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -
         });
         places.sum::<f64>() as f32
     });
-    positive(weighted_sum(activations, &weights.collect::<Vec<_>>()))
+    weighted(activations, &weights.collect::<Vec<_>>())
 }

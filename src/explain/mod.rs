@@ -1,25 +1,39 @@
 //! Explaining a score: from a picture and a question to a heat map.
 
+mod ablation_cam;
 mod article;
+mod asking;
 mod case;
 mod eigen_cam;
 mod elementwise;
+mod emptiness;
 mod explainer;
+mod full_grad;
 mod grad_cam;
 mod grad_cam_plus_plus;
+mod guided;
+mod how;
+mod observation;
 mod occlusion;
 mod pixels;
 mod question;
 mod rise;
 mod score_cam;
+mod smoothing;
+mod tail;
 mod tape;
 mod xgrad_cam;
 
-use ndarray::{Array2, ArrayView3};
+use ndarray::{Array2, Array3, ArrayView3};
 
 pub use case::{Case, Unwatched, Watch};
-pub use explainer::{Explainer, Observation};
+pub use explainer::Explainer;
+#[cfg(feature = "web")]
+pub(crate) use explainer::gradient_graph;
+pub use how::{FromBiases, FromGradients, How, Joined, Needs, OfLayer, Place, Term};
+pub use observation::Observation;
 pub use question::{Question, Target};
+pub use smoothing::{Manner, Smooth};
 pub use tape::Tape;
 
 use crate::engine::EngineError;
@@ -102,46 +116,21 @@ pub trait Method: Sync {
     fn target(&self) -> Target;
     /// How it comes to its map.
     fn how(&self) -> How;
-}
-
-/// The raw map `[H, W]` of values and their gradients, both `[K, H, W]`.
-pub type FromGradients = fn(ArrayView3<'_, f32>, ArrayView3<'_, f32>) -> Array2<f32>;
-
-/// How a method comes to its raw map.
-#[derive(Clone, Copy)]
-pub enum How {
-    /// From a layer's activations and their gradients: a backward pass for each class.
-    Layer(FromGradients),
-    /// From the input tensor and its gradients.
-    Pixels(FromGradients),
-    /// From further passes over changed inputs.
-    Passes {
-        /// Where the [`Explainer`] has to be for it.
-        at: Place,
-        /// Makes the passes and the map.
-        map: fn(&Case<'_>) -> Result<Array2<f32>, ExplainError>,
-    },
-}
-
-/// Where a method needs gradients, or activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// At the layer that the user chooses.
-    Layer,
-    /// At the network's input.
-    Pixels,
-}
-
-impl How {
-    /// Where the [`Explainer`] has to be.
-    #[must_use]
-    pub fn place(self) -> Place {
-        match self {
-            How::Layer(_) => Place::Layer,
-            How::Pixels(_) => Place::Pixels,
-            How::Passes { at, .. } => at,
-        }
+    /// What the signs of its map say.
+    fn sign(&self) -> Sign {
+        Sign::OneSided
     }
+}
+
+/// What the signs of a map's values say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Nothing: magnitudes, or what the layer sees whatever is asked. A counterfactual would be the same map.
+    Blind,
+    /// It is of what speaks for the class, from its least to its largest value.
+    OneSided,
+    /// Positive values speak for the class, negative ones against it.
+    TwoSided,
 }
 
 /// The layer at which a method explains a model, `None` for the model's own: the input for those that look at the pixels, else the one that is
@@ -177,10 +166,14 @@ pub const METHODS: &[&dyn Method] = &[
     &eigen_cam::EigenCam,
     &eigen_cam::EigenGradCam,
     &score_cam::ScoreCam,
+    &ablation_cam::AblationCam,
     &pixels::Gradient,
     &pixels::GradientXInput,
     &pixels::SmoothGrad,
     &pixels::IntegratedGradients,
+    &full_grad::FullGrad,
+    &guided::GuidedBackpropagation,
+    &guided::GuidedGradCam,
     &occlusion::Occlusion,
     &rise::Rise,
 ];
@@ -216,14 +209,20 @@ pub struct HeatMap {
     pub empty: Option<String>,
 }
 
-/// `sum_k weights_k activations_k`, `[H, W]`.
-fn weighted_sum(activations: ArrayView3<'_, f32>, weights: &[f32]) -> Array2<f32> {
-    let (_, height, width) = activations.dim();
-    let mut map = Array2::zeros((height, width));
-    for (activation, &weight) in activations.outer_iter().zip(weights) {
-        map.scaled_add(weight, &activation);
+/// `weights_k activations_k`, `[K, H, W]`.
+fn weighted(activations: ArrayView3<'_, f32>, weights: &[f32]) -> Array3<f32> {
+    let mut parts = activations.to_owned();
+    for (mut part, &weight) in parts.outer_iter_mut().zip(weights) {
+        part *= weight;
     }
-    map
+    parts
+}
+
+/// From 0 to 1, with `least` added to the range that is divided by.
+fn stretched(map: Array2<f32>, least: f32) -> Array2<f32> {
+    let low = map.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    map.mapv_into(|value| (value - low) / (high - low + least))
 }
 
 /// Mean of each channel of `[K, H, W]`.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, s};
 
-use super::{Case, ExplainError, How, Method, Place, Target};
+use super::{Case, ExplainError, How, Method, Place, Sign, Target};
 
 /// Zeiler and Fergus 2014: a square patch of the mean colour (zeros behind the normalisation) moves over the picture; each pixel gets the mean of what the
 /// score lost over the patches that covered it. It asks nothing of the model but its scores.
@@ -35,6 +35,10 @@ impl Method for Occlusion {
             at: Place::Layer,
             map: occlusion,
         }
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::TwoSided
     }
 }
 

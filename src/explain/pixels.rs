@@ -2,7 +2,8 @@
 
 use ndarray::{Array2, Array3, Array4, ArrayView3, Axis};
 
-use super::{Case, ExplainError, How, Method, Place, Target};
+use super::{Case, ExplainError, How, Method, Place, Sign, Target};
+use crate::image::resize_linear;
 use crate::random::SplitMix;
 
 /// Simonyan et al. 2014: `L_ij = max_c |G_cij|` over the input's channels.
@@ -47,6 +48,10 @@ impl Method for Gradient {
     fn how(&self) -> How {
         How::Pixels(|_, gradients| largest(gradients))
     }
+
+    fn sign(&self) -> Sign {
+        Sign::Blind
+    }
 }
 
 impl Method for GradientXInput {
@@ -68,6 +73,10 @@ impl Method for GradientXInput {
 
     fn how(&self) -> How {
         How::Pixels(|values, gradients| (&values * &gradients).sum_axis(Axis(0)))
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::TwoSided
     }
 }
 
@@ -93,6 +102,10 @@ impl Method for SmoothGrad {
             at: Place::Pixels,
             map: smooth_grad,
         }
+    }
+
+    fn sign(&self) -> Sign {
+        Sign::Blind
     }
 }
 
@@ -120,10 +133,20 @@ impl Method for IntegratedGradients {
             map: integrated_gradients,
         }
     }
+
+    fn sign(&self) -> Sign {
+        Sign::TwoSided
+    }
+}
+
+/// A map of a layer, enlarged to the input, times the largest magnitude of gradients `[C, H, W]` over the input's channels.
+pub(super) fn product(map: &Array2<f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+    let (_, height, width) = gradients.dim();
+    resize_linear(&map.view(), height, width) * largest(gradients)
 }
 
 /// The largest magnitude over the channels, `[H, W]`.
-fn largest(gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+pub(super) fn largest(gradients: ArrayView3<'_, f32>) -> Array2<f32> {
     gradients.map_axis(Axis(0), |channels| {
         channels
             .iter()

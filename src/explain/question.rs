@@ -51,13 +51,16 @@ pub struct Question {
     pub contrast: Option<usize>,
     /// Logit or probability.
     pub target: Target,
+    /// Whether the map is of what speaks against the class: all the same of the quantity's negative.
+    pub counterfactual: bool,
 }
 
 impl Question {
     /// The cotangent of the scores, `[1, classes]`, whose pull-back is the gradient asked for.
     ///
     /// For a logit it is one-hot. For a probability it is the row of the squashing function's Jacobian:
-    /// `p_c (e_c - p)` for a softmax, `p_c (1 - p_c) e_c` for a sigmoid. A contrast is the difference of two such rows.
+    /// `p_c (e_c - p)` for a softmax, `p_c (1 - p_c) e_c` for a sigmoid. A contrast is the difference of two such rows, a counterfactual
+    /// the negative.
     ///
     /// # Errors
     /// [`ExplainError::NoClass`] for a class beyond `probabilities`; [`ExplainError::Question`] for a contrast with itself.
@@ -90,8 +93,9 @@ impl Question {
                 *value -= against;
             }
         }
+        let sign = if self.counterfactual { -1.0 } else { 1.0 };
         Ok(Array2::from_shape_fn((1, classes), |(_, index)| {
-            seed[index]
+            sign * seed[index]
         }))
     }
 }
@@ -107,6 +111,7 @@ mod tests {
             class,
             contrast,
             target,
+            counterfactual: false,
         };
         question
             .seed(&P, squash)
@@ -147,6 +152,7 @@ mod tests {
             class,
             contrast,
             target: Target::Logit,
+            counterfactual: false,
         };
         assert!(ask(3, None).seed(&P, Squash::Softmax).is_err());
         assert!(ask(1, Some(1)).seed(&P, Squash::Softmax).is_err());

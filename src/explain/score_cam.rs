@@ -2,11 +2,14 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::{Case, ExplainError, How, Method, Place, Target, positive, weighted_sum};
+use super::{Case, ExplainError, How, Method, Target, stretched};
 
 /// Wang et al. 2020, as pytorch-grad-cam has it: each channel's activation, enlarged to the input and stretched from 0 to 1, is laid over the input; the
 /// scores of these inputs, by a softmax over the channels, are the weights of `L = ReLU(sum_k w_k A_k)`.
 pub struct ScoreCam;
+
+/// What is added to a range before it is divided by, as pytorch-grad-cam has it.
+const LEAST: f32 = 1e-8;
 
 impl Method for ScoreCam {
     fn id(&self) -> &'static str {
@@ -27,19 +30,16 @@ impl Method for ScoreCam {
     }
 
     fn how(&self) -> How {
-        How::Passes {
-            at: Place::Layer,
-            map: score_cam,
-        }
+        How::Channels(weights)
     }
 }
 
-fn score_cam(case: &Case<'_>) -> Result<Array2<f32>, ExplainError> {
+fn weights(case: &Case<'_>) -> Result<Vec<f32>, ExplainError> {
     let (input, activations) = (&case.observation.input, &case.observation.activations);
     let (_, _, height, width) = input.dim();
     let masked = |channel: usize| {
         let mask = enlarged(activations.index_axis(Axis(0), channel), height, width);
-        input * &stretched(mask)
+        input * &stretched(mask, LEAST)
     };
     let scores = case.scores(activations.len_of(Axis(0)), &masked)?;
     let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -48,8 +48,7 @@ fn score_cam(case: &Case<'_>) -> Result<Array2<f32>, ExplainError> {
         .map(|score| f64::from(score - highest).exp())
         .collect();
     let sum: f64 = powers.iter().sum();
-    let weights: Vec<f32> = powers.iter().map(|power| (power / sum) as f32).collect();
-    Ok(positive(weighted_sum(activations.view(), &weights)))
+    Ok(powers.iter().map(|power| (power / sum) as f32).collect())
 }
 
 /// Bilinear, the corners on the corners (PyTorch's `align_corners=True`).
@@ -79,13 +78,6 @@ fn enlarged(map: ArrayView2<'_, f32>, height: usize, width: usize) -> Array2<f32
     })
 }
 
-/// From 0 to 1; with 1e-8 below, as pytorch-grad-cam has it.
-fn stretched(map: Array2<f32>) -> Array2<f32> {
-    let low = map.iter().copied().fold(f32::INFINITY, f32::min);
-    let high = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    map.mapv_into(|value| (value - low) / (high - low + 1e-8))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +92,6 @@ mod tests {
             enlarged(map.slice(ndarray::s![..1, ..1]), 2, 2),
             Array2::<f32>::zeros((2, 2))
         );
-        assert_eq!(stretched(found)[[2, 4]], 1.0);
+        assert_eq!(stretched(found, LEAST)[[2, 4]], 1.0);
     }
 }

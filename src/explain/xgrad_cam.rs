@@ -1,8 +1,8 @@
 //! XGrad-CAM.
 
-use ndarray::{Array2, ArrayView3};
+use ndarray::{Array3, ArrayView3};
 
-use super::{How, Method, Target, positive, weighted_sum};
+use super::{How, Joined, Method, OfLayer, Target, weighted};
 
 /// Fu et al. 2020, equation 10: `w_k = sum_ij A_kij G_kij / sum_ij A_kij`, `L = ReLU(sum_k w_k A_k)`. With 1e-7 in the denominator, as
 /// pytorch-grad-cam has it.
@@ -26,11 +26,14 @@ impl Method for XGradCam {
     }
 
     fn how(&self) -> How {
-        How::Layer(xgrad_cam)
+        How::Layer(OfLayer {
+            parts,
+            joined: Joined::PositiveSum,
+        })
     }
 }
 
-fn xgrad_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array2<f32> {
+fn parts(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -> Array3<f32> {
     let channels = activations.outer_iter().zip(gradients.outer_iter());
     let weights = channels.map(|(activation, gradient)| {
         let (mut product, mut sum) = (0.0, 1e-7);
@@ -40,5 +43,5 @@ fn xgrad_cam(activations: ArrayView3<'_, f32>, gradients: ArrayView3<'_, f32>) -
         }
         (product / sum) as f32
     });
-    positive(weighted_sum(activations, &weights.collect::<Vec<_>>()))
+    weighted(activations, &weights.collect::<Vec<_>>())
 }

@@ -37,6 +37,16 @@ pub enum GradientError {
     /// The scores do not depend on the tensor by any path that carries a gradient.
     #[error("the scores do not depend on '{0}' through any operator that carries a gradient")]
     NoPath(String),
+    /// Guided backpropagation has nothing to guide.
+    #[error(
+        "guided backpropagation changes the gradient at ReLUs, and there is none between the picture and the scores; take 'gradient' instead"
+    )]
+    NoRelu,
+    /// No bias has a gradient with places.
+    #[error(
+        "it has no biases of convolutions or batch normalisations to sum over; take 'gradient-x-input' instead"
+    )]
+    NoBias,
     /// A name of the gradient graph is taken by the model.
     #[error(
         "a tensor of the model is named so that the gradient graph's own '{0}' cannot be; rename it"

@@ -8,12 +8,15 @@
 //! way from the layers to the scores backwards; each has a rule that turns the cotangents of its outputs into those of
 //! its inputs; a tensor that is read several times adds up what it gets.
 
+mod biases;
 mod error;
 mod forward;
 mod names;
 mod nest;
+mod relus;
 mod rules;
 mod split;
+mod tail;
 pub(crate) mod tape;
 mod thin;
 
@@ -25,9 +28,14 @@ use tract_onnx::pb::{
     type_proto,
 };
 
+pub use biases::{Bias, biases};
 pub use error::GradientError;
-pub use names::{GRADIENT_INPUT, PROBABILITIES, SCORES, SEED, activation_name, gradient_name};
+pub use names::{
+    GRADIENT_INPUT, PROBABILITIES, SCORES, SEED, activation_name, bias_gradient_name, gradient_name,
+};
+pub use relus::Relus;
 pub use split::{Split, split_at_seed};
+pub use tail::{Tail, cut_at};
 
 use crate::model::facts::{Dim, ElementType};
 use crate::model::layers::ancestors;
@@ -36,34 +44,58 @@ use crate::model::{Layer, Layout, Model, onnx, weights};
 use names::{SEED_WITHIN, check_names, free_names};
 use tape::{Call, Tape};
 
+/// What a gradient graph is to hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// The layers whose activations and gradients it gives. The model's input may be among them.
+    pub layers: &'a [String],
+    /// Whether it gives the gradient at the pixels.
+    pub input: bool,
+    /// What its backward pass does at ReLUs.
+    pub relus: Relus,
+    /// The biases whose gradients it gives; those that the scores do not depend on are left out.
+    pub biases: &'a [Bias],
+}
+
 /// Makes the gradient graph of `model` at `layers` and, with `input` or where the model's input is among them, at the pixels.
 ///
-/// Inputs: the model's own and [`SEED`]. Outputs: [`SCORES`], [`PROBABILITIES`] where the model has them, and
-/// `activation/LAYER` and `gradient/LAYER` a layer, [`GRADIENT_INPUT`] on request. The same model and request give the same
-/// bytes.
-///
 /// # Errors
-/// [`GradientError`] names the operator without a rule, the open shape, or the unknown layer.
+/// As [`graph_of`].
 pub fn differentiate(
     model: &Model,
     layers: &[String],
     input: bool,
 ) -> Result<ModelProto, GradientError> {
-    let mut gradient = derive(model, layers, input)?;
+    let wanted = Wanted {
+        layers,
+        input,
+        ..Wanted::default()
+    };
+    graph_of(model, &wanted)
+}
+
+/// Makes the gradient graph of `model` that gives what is wanted.
+///
+/// Inputs: the model's own and [`SEED`]. Outputs: [`SCORES`], [`PROBABILITIES`] where the model has them, and
+/// `activation/LAYER` and `gradient/LAYER` a layer, [`GRADIENT_INPUT`] and `gradient/bias/TENSOR` on request. The same model and request give the same
+/// bytes.
+///
+/// # Errors
+/// [`GradientError`] names the operator without a rule, the open shape, or the unknown layer; [`GradientError::NoRelu`] where there is nothing to
+/// guide.
+pub fn graph_of(model: &Model, wanted: &Wanted<'_>) -> Result<ModelProto, GradientError> {
+    let mut gradient = derive(model, wanted)?;
     if let Some(graph) = &mut gradient.graph {
         weights::fill(graph, model.graph()?, &HashSet::new());
     }
     Ok(gradient)
 }
 
-/// [`differentiate`], but that large weights stay in the model: the graph's tensors are [hollow](weights).
-pub(crate) fn derive(
-    model: &Model,
-    layers: &[String],
-    input: bool,
-) -> Result<ModelProto, GradientError> {
+/// [`graph_of`], but that large weights stay in the model: the graph's tensors are [hollow](weights).
+pub(crate) fn derive(model: &Model, wanted: &Wanted<'_>) -> Result<ModelProto, GradientError> {
+    let Wanted { layers, .. } = wanted;
     // The input is a layer, too, under a name of its own.
-    let input = input || layers.contains(&model.input);
+    let input = wanted.input || layers.contains(&model.input);
     let mut layers_once: Vec<&str> = Vec::new();
     for layer in layers.iter().filter(|layer| **layer != model.input) {
         model.find_layer(layer)?;
@@ -71,26 +103,22 @@ pub(crate) fn derive(
             layers_once.push(layer);
         }
     }
-    let source = model.graph()?;
-    check_names(model, &layers_once)?;
+    check_names(model, &layers_once, wanted.biases)?;
 
     let mut sought: Vec<&str> = layers_once.clone();
     if input {
         sought.push(&model.input);
     }
+    let of_biases: Vec<&str> = wanted
+        .biases
+        .iter()
+        .map(|bias| bias.tensor.as_str())
+        .collect();
     let mut kept_outputs: Vec<&str> = vec![&model.scores];
     kept_outputs.extend(model.probabilities.as_deref());
     kept_outputs.extend(&layers_once);
-    let mut forward = GraphProto {
-        name: String::new(),
-        output: Vec::new(),
-        ..weights::without(source)
-    };
-    forward::fold(&mut forward, &model.facts, &kept_outputs);
-    forward::prune(&mut forward, &kept_outputs);
-    nest::nest_concats(&mut forward);
-
-    let (mut tape, cotangents) = backward(model, &forward, &sought)?;
+    let mut forward = forward_pass(model, &kept_outputs)?;
+    let (mut tape, cotangents) = backward(model, &forward, &sought, &of_biases, wanted.relus)?;
     forward::add_outputs(&mut forward, &tape.extra_outputs);
 
     let mut outputs = vec![(SCORES.to_owned(), model.scores.clone())];
@@ -111,13 +139,17 @@ pub(crate) fn derive(
             cotangents[model.input.as_str()].clone(),
         ));
     }
+    for tensor in of_biases {
+        if let Some(cotangent) = cotangents.get(tensor) {
+            outputs.push((bias_gradient_name(tensor), cotangent.clone()));
+        }
+    }
     tape.prune(&outputs);
     let mut graph = forward;
     graph.name = format!("{}.gradient", model.manifest.id);
     graph.node.extend(tape.nodes);
     graph.initializer.extend(tape.initializers);
-    forward::spell_out_celu(&mut graph);
-    forward::spell_out_steps(&mut graph, &model.facts);
+    prepared_for(model, &mut graph);
     free_names(&mut graph, &mut outputs);
     for (public, tensor) in &outputs {
         if public != tensor {
@@ -126,7 +158,7 @@ pub(crate) fn derive(
                 .push(parts::node("Identity", &[tensor], public, vec![]));
         }
     }
-    graph.output = declarations(model, &layers_once, &outputs)?;
+    graph.output = declarations(model, &layers_once, wanted.biases, &outputs)?;
     let scores = shape_of(model, &model.scores);
     graph.input = graph
         .input
@@ -136,19 +168,43 @@ pub(crate) fn derive(
         .collect();
     graph.value_info.clear();
 
+    let mut metadata_props = vec![
+        property("gradlens.version", crate::VERSION),
+        property("gradlens.source_sha256", &model.sha256),
+        property("gradlens.layers", &layers_once.join("\n")),
+    ];
+    if wanted.relus != Relus::Plain {
+        metadata_props.push(property("gradlens.relus", wanted.relus.name()));
+    }
     Ok(ModelProto {
         ir_version: model.proto.ir_version.max(8),
         opset_import: model.proto.opset_import.clone(),
         producer_name: "gradlens".into(),
         producer_version: crate::VERSION.into(),
         graph: Some(graph),
-        metadata_props: vec![
-            property("gradlens.version", crate::VERSION),
-            property("gradlens.source_sha256", &model.sha256),
-            property("gradlens.layers", &layers_once.join("\n")),
-        ],
+        metadata_props,
         ..ModelProto::default()
     })
+}
+
+/// The forward pass of a model, constants folded, without what `kept_outputs` do not need.
+fn forward_pass(model: &Model, kept_outputs: &[&str]) -> Result<GraphProto, GradientError> {
+    let source = model.graph()?;
+    let mut forward = GraphProto {
+        name: String::new(),
+        output: Vec::new(),
+        ..weights::without(source)
+    };
+    forward::fold(&mut forward, &model.facts, kept_outputs);
+    forward::prune(&mut forward, kept_outputs);
+    nest::nest_concats(&mut forward);
+    Ok(forward)
+}
+
+/// Writes what engines trip over in forms that every engine runs.
+fn prepared_for(model: &Model, graph: &mut GraphProto) {
+    forward::spell_out_celu(graph);
+    forward::spell_out_steps(graph, &model.facts);
 }
 
 /// Every operator with a gradient rule.
@@ -204,13 +260,16 @@ fn reached_by_gradient<'g>(
     reached
 }
 
-/// Runs the rules from the scores back to `sought`; returns the tape and the cotangent of every tensor sought.
+/// Runs the rules from the scores back to `sought`; returns the tape and the cotangent of every tensor sought, and of every one `beside` them that has one.
 fn backward<'m>(
     model: &'m Model,
     forward: &GraphProto,
     sought: &[&str],
+    beside: &[&str],
+    relus: Relus,
 ) -> Result<(Tape<'m>, HashMap<String, String>), GradientError> {
-    let below = reached_by_gradient(model, forward, sought);
+    let below = reached_by_gradient(model, forward, &[sought, beside].concat());
+    let mut guided = 0;
     let mut tape = Tape::new(&model.facts, model.graph()?);
     let mut cotangents: HashMap<String, String> = HashMap::new();
     cotangents.insert(model.scores.clone(), SEED_WITHIN.to_owned());
@@ -239,7 +298,12 @@ fn backward<'m>(
             cotangents: given,
             wanted,
         };
-        for (position, cotangent) in rule(&mut tape, &call)? {
+        let is_guided = relus == Relus::Guided && relus::is_relu(&tape, &call);
+        guided += usize::from(is_guided);
+        for (position, mut cotangent) in rule(&mut tape, &call)? {
+            if is_guided && position == 0 {
+                cotangent = tape.op("Relu", &[&cotangent]);
+            }
             let tensor = &node.input[position];
             let total = match cotangents.get(tensor) {
                 Some(earlier) => {
@@ -251,6 +315,9 @@ fn backward<'m>(
             tape.note_like(&total, tensor);
             cotangents.insert(tensor.clone(), total);
         }
+    }
+    if relus == Relus::Guided && guided == 0 {
+        return Err(GradientError::NoRelu);
     }
     match sought.iter().find(|name| !cotangents.contains_key(**name)) {
         Some(name) => Err(GradientError::NoPath((*name).to_owned())),
@@ -288,6 +355,7 @@ fn on_grid(tape: &mut Tape<'_>, tensor: &str, layer: &Layer) -> String {
 fn declarations(
     model: &Model,
     layers: &[&str],
+    biases: &[Bias],
     outputs: &[(String, String)],
 ) -> Result<Vec<ValueInfoProto>, GradientError> {
     let mut shapes: HashMap<String, Option<Vec<Dim>>> = HashMap::new();
@@ -300,6 +368,9 @@ fn declarations(
             .map(|batch| [vec![batch], sizes.to_vec()].concat());
         shapes.insert(activation_name(name), shape.clone());
         shapes.insert(gradient_name(name), shape);
+    }
+    for Bias { tensor, .. } in biases {
+        shapes.insert(bias_gradient_name(tensor), shape_of(model, tensor));
     }
     shapes.insert(GRADIENT_INPUT.to_owned(), shape_of(model, &model.input));
     let scores = shape_of(model, &model.scores);

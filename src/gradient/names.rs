@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::GraphProto;
 
-use super::GradientError;
+use super::{Bias, GradientError};
 use crate::model::Model;
 
 /// Name of the cotangent input, shape `[N, classes]`.
@@ -24,6 +24,12 @@ pub fn activation_name(layer: &str) -> String {
     format!("activation/{layer}")
 }
 
+/// Name of the output that holds the gradient where a bias is added into `tensor`.
+#[must_use]
+pub fn bias_gradient_name(tensor: &str) -> String {
+    format!("gradient/bias/{tensor}")
+}
+
 /// Name of the output that holds the gradient with respect to a layer's activation.
 #[must_use]
 pub fn gradient_name(layer: &str) -> String {
@@ -31,13 +37,18 @@ pub fn gradient_name(layer: &str) -> String {
 }
 
 /// Checks that the names which the gradient graph needs are free, and that no two of them are the same.
-pub(super) fn check_names(model: &Model, layers: &[&str]) -> Result<(), GradientError> {
+pub(super) fn check_names(
+    model: &Model,
+    layers: &[&str],
+    biases: &[Bias],
+) -> Result<(), GradientError> {
     let of_layers = layers
         .iter()
         .flat_map(|layer| [activation_name(layer), gradient_name(layer)]);
+    let of_biases = biases.iter().map(|bias| bias_gradient_name(&bias.tensor));
     let fixed = [SEED, SCORES, PROBABILITIES, GRADIENT_INPUT].map(str::to_owned);
     let mut names = HashSet::new();
-    for name in of_layers.chain(fixed) {
+    for name in of_layers.chain(of_biases).chain(fixed) {
         if name == model.input || !names.insert(name.clone()) {
             return Err(GradientError::NameTaken(name));
         }

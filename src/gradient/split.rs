@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tract_onnx::pb::{GraphProto, ModelProto, ValueInfoProto};
+use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 
 use super::SEED;
 use crate::model::ModelError;
@@ -91,21 +91,7 @@ pub fn split_at_seed(mut proto: ModelProto) -> Result<Split, ModelError> {
     let head_inputs: Vec<ValueInfoProto> = seed.chain(frontier.iter().map(untyped)).collect();
     let outputs = head_outputs.into_iter().cloned().collect();
     let head = part(graph, &|name| beyond.contains(name), &head_inputs, outputs);
-    let mut parts = [body, head];
-    let names_read = |part| read_names(part).cloned().collect();
-    let read: [HashSet<String>; 2] = parts.each_ref().map(names_read);
-    for tensor in weights.unwrap_or_default() {
-        match read.each_ref().map(|names| names.contains(&tensor.name)) {
-            [true, true] => {
-                parts[1].initializer.push(tensor.clone());
-                parts[0].initializer.push(tensor);
-            }
-            [true, false] => parts[0].initializer.push(tensor),
-            [false, true] => parts[1].initializer.push(tensor),
-            [false, false] => {}
-        }
-    }
-    let [body, head] = parts;
+    let [body, head] = share(weights.unwrap_or_default(), [body, head]);
     let whole = |graph: GraphProto| ModelProto {
         graph: Some(graph),
         ..ModelProto {
@@ -122,13 +108,31 @@ pub fn split_at_seed(mut proto: ModelProto) -> Result<Split, ModelError> {
     })
 }
 
+/// Gives each of two parts the weights that it reads; what neither reads is dropped.
+pub(super) fn share(weights: Vec<TensorProto>, mut parts: [GraphProto; 2]) -> [GraphProto; 2] {
+    let names_read = |part| read_names(part).cloned().collect();
+    let read: [HashSet<String>; 2] = parts.each_ref().map(names_read);
+    for tensor in weights {
+        match read.each_ref().map(|names| names.contains(&tensor.name)) {
+            [true, true] => {
+                parts[1].initializer.push(tensor.clone());
+                parts[0].initializer.push(tensor);
+            }
+            [true, false] => parts[0].initializer.push(tensor),
+            [false, true] => parts[1].initializer.push(tensor),
+            [false, false] => {}
+        }
+    }
+    parts
+}
+
 fn names<'g>(values: &[&'g ValueInfoProto]) -> Vec<&'g str> {
     values.iter().map(|value| value.name.as_str()).collect()
 }
 
 /// The nodes that `outputs` need, without weights, stopping at tensors that are `given` from outside; with `inputs`, or the graph's own
 /// inputs that are not given where there are none.
-fn part(
+pub(super) fn part(
     graph: &GraphProto,
     given: &dyn Fn(&str) -> bool,
     inputs: &[ValueInfoProto],

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use super::RenderError;
 
@@ -39,6 +40,31 @@ const fn parse(bytes: &[u8; 6 * 256 * 3]) -> [Table; 6] {
         i += 1;
     }
     tables
+}
+
+/// The level of zero among the [`diverging`] colours.
+pub const ZERO: u8 = 128;
+
+/// The colours of a map of both signs: from black at [`ZERO`] up as `hot` (red, yellow, white), down as `hot` with red and blue exchanged. Black adds nothing to a picture.
+pub fn diverging() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let hot = ColorMap::Hot.table();
+        std::array::from_fn(|level| {
+            let distance = level.abs_diff(usize::from(ZERO)).min(127);
+            let [r, g, b] = hot[distance * 255 / 127];
+            match level < usize::from(ZERO) {
+                true => [b, g, r],
+                false => [r, g, b],
+            }
+        })
+    })
+}
+
+/// A table as a picture of 256 x 1 pixels, RGBA: a legend from low to high.
+pub fn legend(table: &Table) -> Vec<u8> {
+    let pixels = table.iter();
+    pixels.flat_map(|&[r, g, b]| [r, g, b, 255]).collect()
 }
 
 impl ColorMap {
@@ -81,10 +107,7 @@ impl ColorMap {
     /// The table as a picture of 256 x 1 pixels, RGBA: a legend from low to high.
     #[must_use]
     pub fn legend(self) -> Vec<u8> {
-        self.table()
-            .iter()
-            .flat_map(|&[r, g, b]| [r, g, b, 255])
-            .collect()
+        legend(self.table())
     }
 }
 

@@ -4,6 +4,7 @@ use image::RgbImage;
 use ndarray::{Array2, ArrayView2};
 
 use super::blend::Blend;
+use super::colormap::{ZERO, diverging};
 use super::{ColorMap, RenderError};
 use crate::image::{Region, resize_linear};
 
@@ -21,6 +22,20 @@ pub fn normalize(map: &ArrayView2<'_, f32>) -> Array2<u8> {
     let (min, range) = (min * factor, (max * factor - min * factor) + 1e-8);
     // The cast saturates, and takes NaN to 0.
     map.mapv(|value| ((value * factor - min) / range * 255.0) as u8)
+}
+
+/// Maps values of both signs to levels with zero at [`ZERO`]: `128 + 127 value / most`, rounded, where `most` is the largest magnitude of a finite
+/// value; 1 to 255.
+///
+/// A map of zeros gives [`ZERO`]. NaN counts as zero, an infinity as the end of its sign.
+#[must_use]
+pub fn normalize_signed(map: &ArrayView2<'_, f32>) -> Array2<u8> {
+    let most = finite_range(map).map_or(0.0, |(min, max)| min.abs().max(max.abs()));
+    let zero = f32::from(ZERO);
+    map.mapv(|value| match value / most {
+        share if share.is_nan() => ZERO,
+        share => (zero + (127.0 * share.clamp(-1.0, 1.0)).round()) as u8,
+    })
 }
 
 /// The least and the largest finite value; `None` if there is none.
@@ -43,12 +58,34 @@ fn finite_range(map: &ArrayView2<'_, f32>) -> Option<(f32, f32)> {
     (min <= max).then_some((min, max))
 }
 
+/// What the levels of a heat map stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scale {
+    /// From the least to the largest value, in the colours asked for.
+    #[default]
+    Range,
+    /// Around zero, as far to one side as to the other, in [two colours](diverging): what speaks against a class is not drawn as little of what speaks for it.
+    Signed,
+}
+
+impl Scale {
+    /// The colours of levels 0 to 255, RGB.
+    #[must_use]
+    pub fn table(self, colormap: ColorMap) -> &'static [[u8; 3]; 256] {
+        match self {
+            Scale::Range => colormap.table(),
+            Scale::Signed => diverging(),
+        }
+    }
+}
+
 /// A heat map brought to the pixels of the region that the network saw. Made once per map; drawing it is cheap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heat {
     /// 0 to 255, `[region.height, region.width]`.
     levels: Array2<u8>,
     region: Region,
+    scale: Scale,
 }
 
 impl Heat {
@@ -57,14 +94,30 @@ impl Heat {
     /// # Errors
     /// [`RenderError::EmptyMap`] if the map has no cells.
     pub fn new(map: &ArrayView2<'_, f32>, region: Region) -> Result<Self, RenderError> {
+        Self::on_scale(map, region, Scale::Range)
+    }
+
+    /// As [`new`](Self::new), on a scale of one's choice: [`Scale::Signed`] normalises by [`normalize_signed`].
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn on_scale(
+        map: &ArrayView2<'_, f32>,
+        region: Region,
+        scale: Scale,
+    ) -> Result<Self, RenderError> {
         let (height, width) = map.dim();
         if map.is_empty() {
             return Err(RenderError::EmptyMap { height, width });
         }
         let resized = resize_linear(map, region.height as usize, region.width as usize);
         Ok(Self {
-            levels: normalize(&resized.view()),
+            levels: match scale {
+                Scale::Range => normalize(&resized.view()),
+                Scale::Signed => normalize_signed(&resized.view()),
+            },
             region,
+            scale,
         })
     }
 
@@ -181,7 +234,7 @@ impl Heat {
 
     /// Writes the map's colours into the picture's row `y`.
     fn color_row(&self, y: u32, row: &mut [u8], colormap: ColorMap) {
-        let table = colormap.table();
+        let table = self.scale.table(colormap);
         for (level, pixel) in self.pixels(y, row) {
             pixel.copy_from_slice(&table[usize::from(level)]);
         }
@@ -189,7 +242,7 @@ impl Heat {
 
     /// Adds the map's colours to the picture's row `y`.
     fn blend_row(&self, y: u32, row: &mut [u8], colormap: ColorMap, blend: &Blend) {
-        let table = colormap.table();
+        let table = self.scale.table(colormap);
         for (level, pixel) in self.pixels(y, row) {
             for (sample, color) in pixel.iter_mut().zip(table[usize::from(level)]) {
                 *sample = blend.of(color, *sample);
@@ -230,6 +283,38 @@ mod tests {
             array![[0, 127, 255]]
         );
         assert_eq!(normalize(&array![[0.0, 1e-12]].view()), array![[0, 0]]);
+    }
+
+    #[test]
+    fn signed_levels_have_zero_in_the_middle() {
+        let map = array![[-1.0, 0.0, 4.0, f32::NAN, f32::INFINITY, -4.0]];
+        assert_eq!(
+            normalize_signed(&map.view()),
+            array![[96, 128, 255, 128, 255, 1]]
+        );
+        assert_eq!(normalize_signed(&array![[0.0]].view()), array![[128]]);
+        // Zero adds nothing to the picture; the two signs differ, whatever colours are asked for.
+        let region = Region {
+            x: 0,
+            y: 0,
+            width: 3,
+            height: 1,
+        };
+        let map = array![[-1.0, 0.0, 1.0]];
+        let heat = Heat::on_scale(&map.view(), region, Scale::Signed).unwrap();
+        let picture = RgbImage::from_pixel(3, 1, Rgb([10, 20, 30]));
+        let [jet, hot] = [ColorMap::Jet, ColorMap::Hot]
+            .map(|colormap| heat.overlay(&picture, colormap, 0.5).unwrap());
+        assert_eq!(jet, hot);
+        assert_eq!(jet.get_pixel(1, 0).0, [10, 20, 30]);
+        let panel = heat.panel(3, 1, ColorMap::Jet).unwrap();
+        let [against, for_it] = [0, 2].map(|x| panel.get_pixel(x, 0).0);
+        assert_eq!(against, [for_it[2], for_it[1], for_it[0]]);
+        let half = array![[-1.0, 0.5, 1.0]];
+        let heat = Heat::on_scale(&half.view(), region, Scale::Signed).unwrap();
+        let panel = heat.panel(3, 1, ColorMap::Jet).unwrap();
+        let [r, g, b] = panel.get_pixel(1, 0).0;
+        assert!(r > g && g >= b, "{r} {g} {b}");
     }
 
     fn example() -> (RgbImage, Heat) {

@@ -32,8 +32,9 @@ mod stamp;
 
 pub use self::blend::add_weighted;
 pub use self::colormap::ColorMap;
+pub(crate) use self::colormap::legend;
 pub use self::encode::{encode_png, rgba};
 pub use self::error::RenderError;
-pub use self::heat::{Heat, normalize};
+pub use self::heat::{Heat, Scale, normalize, normalize_signed};
 pub use self::peak::{Peak, half_share, peak};
 pub use self::stamp::stamp;

@@ -7,7 +7,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineInfo;
-use crate::explain::{Explainer, HeatMap, Method, Observation, Question, Target};
+use crate::explain::{Explainer, HeatMap, Manner, Method, Observation, Question, Smooth, Target};
 use crate::image::{Picture, Preprocessing, Region};
 use crate::lungs::Fields;
 use signature::Signature;
@@ -37,6 +37,12 @@ pub struct Report {
     pub method: String,
     /// The layer's tensor name.
     pub layer: String,
+    /// The layers whose maps were fused, where there are several; the first is `layer`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
+    /// How the map was smoothed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smooth: Vec<Smooth>,
     /// The raw map.
     pub map: MapEntry,
     /// What computed it.
@@ -173,6 +179,13 @@ pub struct ExplainedEntry {
     pub contrast: Option<String>,
     /// Logit or probability.
     pub target: Target,
+    /// Whether the map is of what speaks against the class.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub counterfactual: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The raw map.
@@ -245,6 +258,15 @@ impl Report {
         scores.max_by(|a, b| a.logit.total_cmp(&b.logit))
     }
 
+    /// At which layers its map was made, and how it was smoothed.
+    #[must_use]
+    pub fn manner(&self) -> Manner {
+        match self.layers.as_slice() {
+            [] => Manner::of(std::slice::from_ref(&self.layer), &self.smooth),
+            layers => Manner::of(layers, &self.smooth),
+        }
+    }
+
     /// Puts a report together.
     #[must_use]
     pub fn new(
@@ -257,6 +279,7 @@ impl Report {
         let manifest = &explainer.model.manifest;
         let label = |index: usize| manifest.labels.get(index).map(|label| label.id.clone());
         let (height, width) = map.values.dim();
+        let manner = explainer.manner();
         Report {
             schema: SCHEMA.into(),
             picture: seen.picture.clone(),
@@ -277,9 +300,15 @@ impl Report {
                 label: label(question.class).unwrap_or_default(),
                 contrast: question.contrast.and_then(label),
                 target: question.target,
+                counterfactual: question.counterfactual,
             },
             method: method.id().into(),
             layer: explainer.layer.clone(),
+            layers: match manner.layers.len() {
+                1 => Vec::new(),
+                _ => manner.layers,
+            },
+            smooth: manner.smooth,
             map: MapEntry {
                 width,
                 height,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{MapEntry, Report};
-use crate::explain::{Place, method};
+use crate::explain::method;
 
 /// How far numbers may lie apart before a report differs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl Tolerances {
 
     /// How far the maps of a method may lie apart.
     fn of_method(&self, id: &str) -> Tolerances {
-        let at_pixels = method(id).is_ok_and(|method| method.how().place() == Place::Pixels);
+        let at_pixels = method(id).is_ok_and(|method| method.how().reaches_pixels());
         Tolerances {
             map: if at_pixels { self.pixels } else { self.map },
             ..*self
@@ -159,6 +159,13 @@ impl Comparison {
             &claim.explained.contrast,
             &again.explained.contrast,
         );
+        self.same(
+            "explained.counterfactual",
+            &claim.explained.counterfactual,
+            &again.explained.counterfactual,
+        );
+        self.fields("layers", &claim.layers, &again.layers);
+        self.fields("smooth", &claim.smooth, &again.smooth);
         self.fields("preprocessing", &claim.preprocessing, &again.preprocessing);
     }
 

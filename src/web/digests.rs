@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 
 use super::picture::Options;
 use super::{Explainer, thrown};
-use crate::gradient;
+use crate::explain::{Method, Needs, gradient_graph};
 use crate::model::onnx;
 
 #[wasm_bindgen]
@@ -31,12 +31,13 @@ impl Explainer {
     /// One line: an unknown method or layer, or an operator without a gradient rule.
     pub fn undigested(&self, options_json: &str) -> Result<Option<Vec<u8>>, JsError> {
         let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
-        let layer = self.layer(&options)?;
-        if self.digests.contains_key(layer) {
+        let (method, manner) = self.way(&options)?;
+        let layer = manner.layers.first().unwrap_or(&self.inner.model.layer);
+        if self.digests.contains_key(&graph_of(layer, method)) {
             return Ok(None);
         }
-        let layers = std::slice::from_ref(layer);
-        let graph = gradient::differentiate(&self.inner.model, layers, false).map_err(thrown)?;
+        let graph = gradient_graph(&self.inner.model, layer, method.how().needs());
+        let graph = graph.map_err(thrown)?;
         onnx::encode(&graph).map(Some).map_err(thrown)
     }
 
@@ -46,13 +47,20 @@ impl Explainer {
     /// One line: the text is no sha256.
     pub fn digested(&mut self, options_json: &str, sha256: &str) -> Result<(), JsError> {
         let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
-        let layer = self.layer(&options)?.clone();
-        if layer == self.inner.layer {
+        let (method, manner) = self.way(&options)?;
+        let layer = manner.layers.first().unwrap_or(&self.inner.model.layer);
+        let graph = graph_of(layer, method);
+        if *layer == self.inner.layer && self.inner.is_for(method) {
             self.inner.digested(Some(sha256)).map_err(thrown)?;
         }
-        self.digests.insert(layer, sha256.to_owned());
+        self.digests.insert(graph, sha256.to_owned());
         Ok(())
     }
+}
+
+/// The key of a method's gradient graph at a layer.
+pub(super) fn graph_of(layer: &str, method: &dyn Method) -> (String, Needs) {
+    (layer.to_owned(), method.how().needs())
 }
 
 impl Explainer {

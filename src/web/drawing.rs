@@ -45,12 +45,16 @@ impl Explainer {
             .map_err(thrown)
     }
 
-    /// The colours of a map from its lowest to its highest value: RGBA, 256 pixels.
+    /// The colours of the map from one of its "ends" to the other: RGBA, 256 pixels.
     ///
     /// # Errors
     /// One line: an unknown colour map.
     pub fn legend(&self, colormap: &str) -> Result<Vec<u8>, JsError> {
-        Ok(parse(colormap)?.legend())
+        let colormap = parse(colormap)?;
+        Ok(match &self.answer {
+            Some(answer) => answer.legend(colormap),
+            None => colormap.legend(),
+        })
     }
 
     /// The raw map as a NumPy file.

@@ -19,7 +19,7 @@ use wasm_bindgen::prelude::*;
 pub use model::Explainer;
 
 use crate::evidence::{CHECKS, Fill};
-use crate::explain::{How, METHODS, Place, Target};
+use crate::explain::{How, METHODS, Place, Sign, Smooth, Target};
 use crate::model::{DEFAULT_NOTICE, labels};
 use crate::render::ColorMap;
 use crate::report;
@@ -37,9 +37,9 @@ pub fn version() -> String {
     crate::VERSION.into()
 }
 
-/// What can be chosen, as JSON: `{"methods": [{"id", "name", "about", "target", "kind", "passes"}], "checks": [{"id", "name", "about",
-/// "limits"}], "fills": [], "colormaps": [], "targets": [], "notice": ""}`. A method's kind is `layer`, `pixels` or `scores`; with `passes`
-/// it makes many of them and takes its time.
+/// What can be chosen, as JSON: `{"methods": [{"id", "name", "about", "target", "kind", "passes", "smooths", "counterfactual"}], "checks": [{"id", "name", "about",
+/// "limits"}], "fills": [], "smooth": [], "colormaps": [], "targets": [], "notice": ""}`. A method's kind is `layer`, `pixels` or `scores`; with `passes`
+/// it makes many of them and takes its time; with `smooths` its maps can be smoothed and fused over layers; without `counterfactual` it does not tell for from against.
 #[wasm_bindgen]
 #[must_use]
 pub fn catalogue() -> String {
@@ -52,7 +52,9 @@ pub fn catalogue() -> String {
                 "about": method.about(),
                 "target": method.target(),
                 "kind": kind(method.how()),
-                "passes": matches!(method.how(), How::Passes { .. }),
+                "passes": method.how().makes_passes(),
+                "smooths": method.how().has_channels(),
+                "counterfactual": method.sign() != Sign::Blind,
             })
         })
         .collect();
@@ -77,6 +79,7 @@ pub fn catalogue() -> String {
         "fills": Fill::ALL,
         "colormaps": colormaps,
         "targets": [Target::Logit, Target::Probability],
+        "smooth": Smooth::ALL,
         "notice": DEFAULT_NOTICE,
     })
     .to_string()
@@ -85,12 +88,15 @@ pub fn catalogue() -> String {
 /// What a method looks at: a layer's gradients, the pixels', or the scores alone.
 fn kind(how: How) -> &'static str {
     match how {
-        How::Layer(_) => "layer",
+        How::Layer(_) | How::Product(_) => "layer",
         How::Pixels(_)
+        | How::Guided(_)
+        | How::Biases(_)
         | How::Passes {
             at: Place::Pixels, ..
         } => "pixels",
-        How::Passes {
+        How::Channels(_)
+        | How::Passes {
             at: Place::Layer, ..
         } => "scores",
     }

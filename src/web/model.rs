@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::callbacks::{Chosen, Parts};
 use super::{thrown, to_json};
 use crate::engine::{Engine, Tract};
-use crate::explain::{self, METHODS};
+use crate::explain::{self, METHODS, Needs};
 use crate::gradient;
 use crate::lungs::Lungs;
 use crate::model::{Manifest, Model, onnx};
@@ -27,8 +27,8 @@ pub struct Explainer {
     pub(super) request: Request,
     /// The work that is going on.
     pub(super) parts: Parts,
-    /// Checksums of gradient graphs by their layers, as JavaScript computed them.
-    pub(super) digests: HashMap<String, String>,
+    /// Checksums of gradient graphs by their layers and what else they hold, as JavaScript computed them.
+    pub(super) digests: HashMap<(String, Needs), String>,
 }
 
 #[wasm_bindgen]

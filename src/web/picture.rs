@@ -1,12 +1,17 @@
 //! The open picture of a model: its scores, and the map that answers a question about them.
 
+use std::iter;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
 
 use super::callbacks::{Parts, Told};
+use super::digests::graph_of;
 use super::{Explainer, now, thrown, to_json};
-use crate::explain::{self, ExplainError, METHODS, Observation, Place, Target};
+use crate::explain::{
+    self, ExplainError, METHODS, Manner, Method, Observation, Place, Smooth, Target,
+};
 use crate::image::Limits;
 use crate::render;
 use crate::report::{self, CompanionEntry};
@@ -21,6 +26,10 @@ pub(super) struct Options {
     layer: Option<String>,
     method: Option<String>,
     target: Option<Target>,
+    /// Layers whose maps are fused with that of `layer`.
+    layers: Vec<String>,
+    smooth: Vec<Smooth>,
+    counterfactual: bool,
 }
 
 #[wasm_bindgen]
@@ -60,7 +69,8 @@ impl Explainer {
         Ok(text)
     }
 
-    /// Explains the open picture. Options are JSON: `{"class", "contrast", "layer", "method", "target"}`, each optional. `tell` is called with the passes
+    /// Explains the open picture. Options are JSON: `{"class", "contrast", "layer", "method", "target", "layers", "smooth", "counterfactual"}`, each
+    /// optional. `tell` is called with the passes
     /// that are done and their number, for methods that make many.
     ///
     /// Another class runs only the part of the graph that depends on the class; another layer runs the forward pass again.
@@ -90,12 +100,13 @@ impl Explainer {
         let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
         let start = now();
         self.parts.turn_to(options_json);
-        let layer = self.layer(&options)?;
-        if *layer != self.inner.layer {
-            let inner =
-                explain::Explainer::new(self.engine.clone(), self.inner.model.clone(), Some(layer));
+        let (method, manner) = self.way(&options)?;
+        if manner != self.inner.manner() || !self.inner.is_for(method) {
+            let (engine, model) = (self.engine.clone(), self.inner.model.clone());
+            let inner = explain::Explainer::for_method(engine, model, method, &manner);
             let mut inner = inner.map_err(thrown)?;
-            let digest = self.digests.get(layer).map(String::as_str);
+            let graph = graph_of(&inner.layer, method);
+            let digest = self.digests.get(&graph).map(String::as_str);
             inner.digested(digest).map_err(thrown)?;
             if let Some(study) = &mut self.study {
                 study.observation = inner.observe(&study.prepared.tensor).map_err(thrown)?;
@@ -109,6 +120,7 @@ impl Explainer {
             contrast: options.contrast,
             method: options.method,
             target: options.target,
+            counterfactual: options.counterfactual,
         };
         let watch = Told::new(tell, patience, &self.parts.tape);
         let answer = match study.ask_watched(&self.inner, &request, &watch) {
@@ -129,6 +141,7 @@ impl Explainer {
             "peak": peak,
             "half_share": render::half_share(&answer.map.values.view()),
             "caption": answer.caption(),
+            "ends": answer.ends(),
             "milliseconds": {"backward": spent},
         }))?;
         self.parts = Parts::default();
@@ -139,15 +152,22 @@ impl Explainer {
 }
 
 impl Explainer {
-    /// The layer that options mean.
-    pub(super) fn layer<'e>(&'e self, options: &'e Options) -> Result<&'e String, JsError> {
+    /// The method, layers and smoothing that options mean.
+    pub(super) fn way(&self, options: &Options) -> Result<(&'static dyn Method, Manner), JsError> {
         let method = options.method.as_deref();
         let method = method.map_or(Ok(METHODS[0]), explain::method);
-        Ok(match method.map_err(thrown)?.how().place() {
-            // The page's choice of a layer is for the methods that have one.
+        let method = method.map_err(thrown)?;
+        // The page's choices of layers and smoothing are for the methods that have them.
+        let layer = match method.how().place() {
             Place::Pixels => &self.inner.model.input,
             Place::Layer => options.layer.as_ref().unwrap_or(&self.inner.model.layer),
-        })
+        };
+        let (others, smooth) = match method.how().has_channels() {
+            true => (options.layers.as_slice(), options.smooth.as_slice()),
+            false => Default::default(),
+        };
+        let layers: Vec<String> = iter::once(layer).chain(others).cloned().collect();
+        Ok((method, Manner::of(&layers, smooth)))
     }
 
     /// The scores of an observation, an entry a class.

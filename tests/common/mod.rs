@@ -18,7 +18,7 @@ use include_dir::{Dir, File, include_dir};
 #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
 use gradlens::engine::cuda::{Cuda, Precision};
 use gradlens::engine::{Engine, Tract, TractWithKernels, Value};
-use gradlens::explain::{Explainer, Observation, Question, Target, layer_for, method};
+use gradlens::explain::{Explainer, Manner, Observation, Question, Target, method};
 use gradlens::gradient::{self, split_at_seed};
 use gradlens::model::{Limits, Model, onnx};
 use ndarray::{ArrayD, Axis, Ix4, Slice};
@@ -129,16 +129,21 @@ pub const QUESTION: Question = Question {
     class: 1,
     contrast: None,
     target: Target::Logit,
+    counterfactual: false,
 };
 
 /// A small classifier made ready for a method, and what it makes of the first of its pictures.
 pub fn observed(name: &str, method_id: &str) -> (Explainer, Observation) {
+    observed_in(name, method_id, &Manner::default())
+}
+
+/// The same, with layers and smoothing.
+pub fn observed_in(name: &str, method_id: &str, manner: &Manner) -> (Explainer, Observation) {
     let mut proto = onnx::read(classifier(name).unwrap(), &Limits::default()).unwrap();
     let pictures = take(&mut proto, "fixture/input");
     let model = Model::open(&onnx::write(&proto), None, name).unwrap();
-    let layer = layer_for(method(method_id).unwrap(), &model, None).unwrap();
-    let layer = layer.map(str::to_owned);
-    let explainer = Explainer::new(engine(), Arc::new(model), layer.as_deref()).unwrap();
+    let method = method(method_id).unwrap();
+    let explainer = Explainer::for_method(engine(), Arc::new(model), method, manner).unwrap();
     let first = pictures.slice_axis(Axis(0), Slice::from(0..1)).to_owned();
     let seen = explainer.observe(&first.into_dimensionality::<Ix4>().unwrap());
     let seen = seen.unwrap();

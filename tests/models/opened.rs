@@ -154,6 +154,7 @@ fn one_score_stands_between_two_classes() {
             class,
             contrast: None,
             target: Target::Logit,
+            counterfactual: false,
         };
         explainer
             .explain(&seen, &question, method("grad-cam").unwrap())

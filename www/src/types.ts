@@ -169,5 +169,7 @@ export interface Explanation {
   peak: { x: number; y: number; words: string } | null;
   /** The part of the map that reaches half of its highest value. */
   half_share: number | null;
+  /** The raw values at both ends of the legend; as far from zero on either side where the map has both signs. */
+  ends: [number, number];
   milliseconds: { backward: number };
 }

@@ -22,7 +22,8 @@ use crate::study::{Request, Study};
 pub struct Work<'a> {
     pub explainer: &'a Explainer,
     pub lungs: Option<&'a Lungs>,
-    pub request: Request,
+    /// A question a class.
+    pub requests: Vec<Request>,
     /// The pictures of the call by where they really are.
     pub inputs: HashMap<PathBuf, PathBuf>,
     pub watch: Waiting,
@@ -31,11 +32,18 @@ pub struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Where a result goes.
-    fn result(&self, job: &Job, file: File) -> PathBuf {
-        self.arguments
-            .out
-            .join(format!("{}.{}", job.stem, file.ending()))
+    /// Where the result of a question goes: `STEM.overlay.png`, and with several classes `STEM.CLASS.overlay.png`.
+    fn result(&self, job: &Job, request: &Request, file: File) -> PathBuf {
+        let labels = &self.explainer.model.manifest.labels;
+        let class = match (self.requests.len(), request.class) {
+            (1, _) | (_, None) => String::new(),
+            (_, Some(index)) => match labels.get(index).map(|label| label.id.as_str()) {
+                Some(id) if id.chars().all(in_names) && !id.is_empty() => format!("{id}."),
+                _ => format!("class-{index}."),
+            },
+        };
+        let name = format!("{}.{class}{}", job.stem, file.ending());
+        self.arguments.out.join(name)
     }
 
     /// The files to write; the report is the last, so that where it is the others are.
@@ -47,9 +55,11 @@ impl Work<'_> {
 
     /// Refuses to replace a picture of the same call by a result.
     fn spare(&self, job: &Job) -> Result<(), Failure> {
-        let existing = self
-            .files()
-            .filter_map(|file| self.result(job, file).canonicalize().ok());
+        let every = self
+            .requests
+            .iter()
+            .flat_map(|request| self.files().map(|file| self.result(job, request, file)));
+        let existing = every.filter_map(|file| file.canonicalize().ok());
         match existing.filter_map(|file| self.inputs.get(&file)).next() {
             None => Ok(()),
             Some(picture) => {
@@ -62,29 +72,55 @@ impl Work<'_> {
         }
     }
 
-    /// Explains a picture and writes its files, unless they are there.
-    pub fn run(&self, job: &Job) -> Result<Box<Report>, Failure> {
-        self.spare(job)?;
-        let bytes = files::read(&job.picture)?;
-        if let Some(report) = self.done_before(job, &bytes) {
-            return Ok(report);
+    /// Explains a picture and writes its files, unless they are there: a result for each question.
+    pub fn run(&self, job: &Job) -> Vec<Result<Box<Report>, Failure>> {
+        let bytes = self.spare(job).and_then(|()| files::read(&job.picture));
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(failure) => return vec![Err(failure)],
+        };
+        // Opened for the first question that is not answered yet, for all of them.
+        let mut study = None;
+        let mut results = Vec::with_capacity(self.requests.len());
+        for request in &self.requests {
+            if let Some(report) = self.done_before(job, request, &bytes) {
+                results.push(Ok(report));
+                continue;
+            }
+            let opened = match study.take() {
+                Some(study) => Ok(study),
+                None => self.open(job, &bytes),
+            };
+            match opened {
+                Ok(opened) => {
+                    results.push(self.answer(job, request, &opened));
+                    study = Some(opened);
+                }
+                Err(failure) => {
+                    results.push(Err(failure));
+                    break;
+                }
+            }
         }
+        results
+    }
+
+    fn open(&self, job: &Job, bytes: &[u8]) -> Result<Study, Failure> {
         let name = job
             .picture
             .file_name()
             .unwrap_or_default()
             .to_string_lossy();
+        let limits = Limits::default();
+        let study = Study::open(self.explainer, self.lungs, &name, bytes, &limits);
+        study.map_err(|error| Failure::of(&job.picture, error))
+    }
+
+    /// Answers one question and writes the files.
+    fn answer(&self, job: &Job, request: &Request, study: &Study) -> Result<Box<Report>, Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::of(&job.picture, error);
-        let study = Study::open(
-            self.explainer,
-            self.lungs,
-            &name,
-            &bytes,
-            &Limits::default(),
-        )
-        .map_err(|error| failed(&error))?;
         let mut answer = study
-            .ask_watched(self.explainer, &self.request, &self.watch)
+            .ask_watched(self.explainer, request, &self.watch)
             .map_err(|error| failed(&error))?;
         if let Some(key) = &self.key {
             keys::sign_report(key, &mut answer.report).map_err(|error| failed(&error))?;
@@ -93,10 +129,10 @@ impl Work<'_> {
         for file in self.files() {
             let bytes = match file {
                 File::Overlay => answer
-                    .overlay_png(&study, colormap, opacity)
+                    .overlay_png(study, colormap, opacity)
                     .map_err(|error| failed(&error))?,
                 File::Figure => answer
-                    .figure_png(&study, colormap, opacity)
+                    .figure_png(study, colormap, opacity)
                     .map_err(|error| failed(&error))?,
                 File::Map => answer.map_npy().map_err(|error| failed(&error))?,
                 File::Report => {
@@ -106,43 +142,48 @@ impl Work<'_> {
                     text
                 }
             };
-            files::write(&self.result(job, file), &bytes)?;
+            files::write(&self.result(job, request, file), &bytes)?;
         }
         Ok(Box::new(answer.report))
     }
 
     /// The report of an earlier call that asked the same of the same picture and wrote all its files.
-    fn done_before(&self, job: &Job, bytes: &[u8]) -> Option<Box<Report>> {
-        if !self.arguments.resume || !self.files().all(|file| self.result(job, file).is_file()) {
+    fn done_before(&self, job: &Job, request: &Request, bytes: &[u8]) -> Option<Box<Report>> {
+        if !self.arguments.resume
+            || !self
+                .files()
+                .all(|file| self.result(job, request, file).is_file())
+        {
             return None;
         }
-        let text = fs::read(self.result(job, File::Report)).ok()?;
+        let text = fs::read(self.result(job, request, File::Report)).ok()?;
         let report: Box<Report> = serde_json::from_slice(&text).ok()?;
         let explainer = self.explainer;
         let manifest = &explainer.model.manifest;
         let best = || report.best().map(|score| score.index);
-        let contrast = self
-            .request
+        let contrast = request
             .contrast
             .and_then(|index| manifest.labels.get(index))
             .map(|label| &label.id);
-        let method = self
-            .request
-            .method
-            .as_deref()
-            .and_then(|id| method(id).ok())?;
+        let method = request.method.as_deref().and_then(|id| method(id).ok())?;
         let same = report.picture.sha256 == sha256_hex(bytes)
             && report.model.sha256 == explainer.model.sha256
             && report.model.gradient_sha256 == explainer.gradient_sha256()
             && report.preprocessing.rules == manifest.preprocessing
-            && Some(report.explained.index) == self.request.class.or_else(best)
+            && Some(report.explained.index) == request.class.or_else(best)
             && report.explained.contrast.as_ref() == contrast
-            && report.explained.target == self.request.target.unwrap_or_else(|| method.target())
+            && report.explained.target == request.target.unwrap_or_else(|| method.target())
             && report.method == method.id()
-            && report.layer == explainer.layer
+            && report.explained.counterfactual == request.counterfactual
+            && report.manner() == explainer.manner()
             && report.signature.is_some() == self.key.is_some();
         same.then_some(report)
     }
+}
+
+/// Whether a character of a label can stand in a file's name anywhere.
+fn in_names(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
 }
 
 /// Removes what an interrupted call left of files that it was writing.

@@ -17,7 +17,9 @@ use super::super::{files, keys, question};
 use super::form::Form;
 use super::problem::Problem;
 use crate::engine::Engine;
-use crate::explain::{self, ExplainError, Explainer, METHODS, Method, Place, Target, layer_for};
+use crate::explain::{
+    self, ExplainError, Explainer, METHODS, Manner, Method, Needs, Smooth, Target,
+};
 use crate::image::Limits;
 use crate::lungs::Lungs;
 use crate::render::ColorMap;
@@ -33,7 +35,7 @@ const OPACITY: f32 = 0.5;
 const MOST_OPEN: usize = 8;
 
 /// A model's file, the layer that was asked for, and where the method looks.
-type Key = (PathBuf, Option<String>, Place);
+type Key = (PathBuf, Manner, Needs);
 
 /// A model file at a layer, made ready, or why it cannot be.
 type Opened = Result<Arc<(Explainer, Option<Lungs>)>, String>;
@@ -71,7 +73,7 @@ impl Explaining {
             sign,
             open: Kept::new(MOST_OPEN),
         };
-        match explaining.ready(default, None, METHODS[0]) {
+        match explaining.ready(default, Manner::default(), METHODS[0]) {
             Ok(_) => Ok(explaining),
             Err(Problem::Content(reason)) => Err(Failure::usage(reason)),
             Err(_) => Err(Failure::usage("no model is at hand; name one with --model")),
@@ -86,7 +88,21 @@ impl Explaining {
         let method = form.text("method");
         let way = method.as_deref().map_or(Ok(METHODS[0]), explain::method);
         let way = way.map_err(|error| content(&error))?;
-        let ready = self.ready(&model, layer, way)?;
+        let smooth = form.text("smooth").unwrap_or_default();
+        let smooth = smooth.split(',').filter(|way| !way.is_empty());
+        let smooth: Result<Vec<Smooth>, _> = smooth.map(str::parse).collect();
+        let smooth = smooth.map_err(|error| content(&error))?;
+        let counterfactual = match form.text("counterfactual").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => {
+                return Err(Problem::form(format!(
+                    "counterfactual is '{other}'; it is true or false"
+                )));
+            }
+        };
+        let manner = Manner::of(layer.as_slice(), &smooth);
+        let ready = self.ready(&model, manner, way)?;
         let (explainer, lungs) = ready.as_ref();
         let target = form.text("target").map(|text| text.parse::<Target>());
         let target = target.transpose().map_err(|error| content(&error))?;
@@ -102,6 +118,7 @@ impl Explaining {
             contrast.as_deref(),
             method.as_deref(),
             target,
+            counterfactual,
         );
         let asked = asked.map_err(|error| content(&error))?;
         let study = Study::open(
@@ -138,23 +155,20 @@ impl Explaining {
     fn ready(
         &self,
         id: &str,
-        layer: Option<String>,
+        manner: Manner,
         method: &dyn Method,
     ) -> Result<Arc<(Explainer, Option<Lungs>)>, Problem> {
         let file = self.models.named(id).ok_or_else(|| {
             let known = self.models.ids();
             Problem::form(format!("there is no model '{id}'; the models are {known}"))
         })?;
-        let key = (file.to_owned(), layer, method.how().place());
-        let opened = self.open.get(key, |(file, layer, _)| {
+        let key = (file.to_owned(), manner, method.how().needs());
+        let opened = self.open.get(key, |(file, manner, _)| {
             let opened = || -> Result<_, Failure> {
                 let model = files::open_model(file)?;
                 let lungs = files::open_companion(file, &model, self.engine.as_ref())?;
-                let layer = layer_for(method, &model, layer.as_deref());
-                let layer = layer.map_err(|error| Failure::of(file, error))?;
-                let layer = layer.map(str::to_owned);
-                let explainer =
-                    Explainer::new(self.engine.clone(), Arc::new(model), layer.as_deref());
+                let (engine, model) = (self.engine.clone(), Arc::new(model));
+                let explainer = Explainer::for_method(engine, model, method, manner);
                 let explainer = explainer.map_err(|error| Failure::of(file, error))?;
                 Ok(Arc::new((explainer, lungs)))
             };

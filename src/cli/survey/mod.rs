@@ -23,12 +23,14 @@ use list::{Entry, List};
 use ndarray::Array2;
 
 pub fn run(arguments: &args::Survey) -> Outcome {
+    let ready = Ready::of(&arguments.ask)?;
+    let request = ready.request()?.clone();
     let Ready {
         place,
         explainer,
         lungs,
-        request,
-    } = Ready::of(&arguments.ask)?;
+        ..
+    } = ready;
     let list = List::read(&arguments.manifest, &explainer.model.manifest)?;
     let labels: Vec<String> = explainer
         .model

@@ -11,7 +11,7 @@ use super::super::{files, keys};
 use super::claim::Claim;
 use super::shelf::{Found, Models, Pictures};
 use crate::engine::Engine;
-use crate::explain::Explainer;
+use crate::explain::{Explainer, Manner, Needs, method};
 use crate::guard::caught;
 use crate::lungs::Lungs;
 use crate::model::{Label, Model};
@@ -36,8 +36,8 @@ pub struct Examined {
     pub again: Option<Box<Report>>,
 }
 
-/// What two reports share that one explainer serves: the model's file, the layer, and settings where the report brings its own.
-type Key = (PathBuf, String, String);
+/// What two reports share that one explainer serves: the model's file, layers and smoothing, settings where the report brings its own, and the gradient graph of its method.
+type Key = (PathBuf, Manner, String, Option<Needs>);
 
 /// Models that are kept open. Reports that each bring another layer or other settings must not fill the memory.
 const MOST_OPEN: usize = 8;
@@ -197,7 +197,11 @@ impl Desk {
                     .map_err(|error| cannot(&error))?
             }
         };
-        let key = (file.to_owned(), report.layer.clone(), settings);
+        // One that asks for a method that does not exist is told so when it is opened.
+        let needs = method(&report.method)
+            .ok()
+            .map(|method| method.how().needs());
+        let key = (file.to_owned(), report.manner(), settings, needs);
         self.open.get(key, |_| {
             let opened = self.open_for(file, report).map_err(|stop| match stop {
                 Err(failure) => cannot(&failure),
@@ -214,11 +218,15 @@ impl Desk {
         if own {
             model = under_settings_of(report, file, &model).map_err(Err)?;
         }
-        if report.layer != model.input && model.find_layer(&report.layer).is_err() {
-            return Err(Ok(Stop::differs("layer", &report.layer, "no such layer")));
+        for layer in &report.manner().layers {
+            if *layer != model.input && model.find_layer(layer).is_err() {
+                return Err(Ok(Stop::differs("layer", layer, "no such layer")));
+            }
         }
         let lungs = files::open_companion(file, &model, self.engine.as_ref()).map_err(Err)?;
-        let explainer = Explainer::new(self.engine.clone(), Arc::new(model), Some(&report.layer));
+        let method = method(&report.method).map_err(|error| Ok(Stop::Cannot(error.to_string())))?;
+        let (engine, manner) = (self.engine.clone(), report.manner());
+        let explainer = Explainer::for_method(engine, Arc::new(model), method, &manner);
         let explainer = explainer.map_err(|error| Err(Failure::of(file, error)))?;
         Ok(Ready {
             explainer,
