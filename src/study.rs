@@ -223,12 +223,6 @@ impl Answer {
         }
     }
 
-    /// The colours from one end to the other: RGBA, 256 pixels.
-    #[must_use]
-    pub fn legend(&self, colormap: ColorMap) -> Vec<u8> {
-        render::legend(self.scale.table(colormap))
-    }
-
     /// The picture with the heat map over it, at the picture's own size.
     ///
     /// # Errors

@@ -122,7 +122,7 @@ fn every_class_is_explained_in_one_call() {
         .collect();
     let mut expected = Vec::new();
     for name in ["synthetic-1.jpg", "synthetic-2.jpg"] {
-        expected.extend(["covid", "normal", "pneumonia"].map(|label| (name, label)));
+        expected.extend(["covid", "no_finding", "pneumonia"].map(|label| (name, label)));
     }
     let mut sorted = asked.clone();
     sorted.sort_unstable();
@@ -149,7 +149,14 @@ fn every_class_is_explained_in_one_call() {
         |line: &&str| line.contains("\"explained\":{\"index\":") && alone.contains(*line);
     assert_eq!(all.lines().filter(of_class).count(), 2);
     let two = call(&[
-        "--class", "covid", "--class", "0", "--class", "normal", "--files", "report",
+        "--class",
+        "covid",
+        "--class",
+        "0",
+        "--class",
+        "no_finding",
+        "--files",
+        "report",
     ]);
     assert_eq!(two.lines().count(), 4);
 }

@@ -110,7 +110,7 @@ fn honest_reports_hold_whatever_was_asked() {
         ],
         &["--smooth", "augmented,eigen", "--counterfactual"],
         &["--layer", "conv_head", "--layer", "blocks.4.2"],
-        &["--method", "ablation-cam", "--class", "normal"],
+        &["--method", "ablation-cam", "--class", "no_finding"],
         &["--method", "full-grad"],
         &["--method", "guided-backpropagation"],
         &["--method", "guided-grad-cam", "--layer", "blocks.4.2"],

@@ -2,6 +2,7 @@
 
 use image::RgbImage;
 use ndarray::{Array2, ArrayView2};
+use serde::Serialize;
 
 use super::blend::Blend;
 use super::colormap::{ZERO, diverging};
@@ -59,7 +60,8 @@ fn finite_range(map: &ArrayView2<'_, f32>) -> Option<(f32, f32)> {
 }
 
 /// What the levels of a heat map stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scale {
     /// From the least to the largest value, in the colours asked for.
     #[default]

@@ -32,6 +32,7 @@ mod stamp;
 
 pub use self::blend::add_weighted;
 pub use self::colormap::ColorMap;
+#[cfg(feature = "web")]
 pub(crate) use self::colormap::legend;
 pub use self::encode::{encode_png, rgba};
 pub use self::error::RenderError;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Explainer, thrown, to_json};
 use crate::evidence::similarity::{spearman, ssim};
-use crate::render::{self, ColorMap};
+use crate::render::{self, ColorMap, Scale};
 
 #[wasm_bindgen]
 impl Explainer {
@@ -45,16 +45,12 @@ impl Explainer {
             .map_err(thrown)
     }
 
-    /// The colours of the map from one of its "ends" to the other: RGBA, 256 pixels.
+    /// The colours of a map from its lowest to its highest value: RGBA, 256 pixels. One of both signs has [others](signed_legend).
     ///
     /// # Errors
     /// One line: an unknown colour map.
     pub fn legend(&self, colormap: &str) -> Result<Vec<u8>, JsError> {
-        let colormap = parse(colormap)?;
-        Ok(match &self.answer {
-            Some(answer) => answer.legend(colormap),
-            None => colormap.legend(),
-        })
+        Ok(parse(colormap)?.legend())
     }
 
     /// The raw map as a NumPy file.
@@ -89,6 +85,13 @@ impl Explainer {
     pub fn levels(&self) -> Result<Vec<u8>, JsError> {
         Ok(self.explained()?.1.levels().iter().copied().collect())
     }
+}
+
+/// The colours of a map whose "scale" is `signed`, from one of its "ends" to the other: RGBA, 256 pixels.
+#[wasm_bindgen]
+#[must_use]
+pub fn signed_legend() -> Vec<u8> {
+    render::legend(Scale::Signed.table(ColorMap::default()))
 }
 
 /// How alike two raw maps are, row-major and both `width` cells wide, as JSON: `{"spearman", "ssim"}`, null where a measure has

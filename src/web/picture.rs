@@ -141,6 +141,7 @@ impl Explainer {
             "peak": peak,
             "half_share": render::half_share(&answer.map.values.view()),
             "caption": answer.caption(),
+            "scale": answer.scale,
             "ends": answer.ends(),
             "milliseconds": {"backward": spent},
         }))?;

@@ -54,7 +54,7 @@ export interface Exchange {
       model: ModelDescription;
       catalogue: Catalogue;
       version: string;
-      /** Of each colour map the colours of levels 0 to 255, RGBA. */
+      /** Of each colour map, and of maps with both signs as `signed`, the colours of levels 0 to 255, RGBA. */
       tables: Record<string, Pixels>;
     };
   };

@@ -169,6 +169,8 @@ export interface Explanation {
   peak: { x: number; y: number; words: string } | null;
   /** The part of the map that reaches half of its highest value. */
   half_share: number | null;
+  /** Whose colours it has: those that are chosen, or the two of maps with both signs. */
+  scale: 'range' | 'signed';
   /** The raw values at both ends of the legend; as far from zero on either side where the map has both signs. */
   ends: [number, number];
   milliseconds: { backward: number };

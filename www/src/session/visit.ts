@@ -55,6 +55,11 @@ export interface Explained {
   options: ExplainOptions;
 }
 
+/** The name of the colours of a map: those chosen, or the two of maps with both signs. */
+export function colorsOf({ explanation }: Explained, colormap: string): string {
+  return explanation.scale === 'signed' ? explanation.scale : colormap;
+}
+
 /** What is on the page now. */
 export interface Shown extends Explained {
   painted: Painted;

@@ -1,6 +1,6 @@
 /** How the map is drawn: opacity, colours, a contour line, marks, and the legend in the map's own units. */
 import type { Session } from '../session.ts';
-import type { Explained } from '../session/visit.ts';
+import { colorsOf, type Explained } from '../session/visit.ts';
 import { make, need, paint, say } from './dom.ts';
 import { raw } from './text.ts';
 
@@ -51,9 +51,9 @@ export class LookView {
     this.#outline.checked = sight.outline;
     this.#peak.checked = sight.peak;
     if (!shown) return;
-    const table = loaded?.tables[look.colormap];
+    const table = loaded?.tables[colorsOf(shown, look.colormap)];
     if (table) paint(this.#legend, table, table.length / 4, 1);
-    const { min, max } = shown.explanation.report.map;
+    const [min, max] = shown.explanation.ends;
     this.#contour.disabled = max <= 0;
     this.#line(sight.contour, min, max);
     const b = comparison?.shown ?? null;
@@ -74,7 +74,7 @@ export class LookView {
 
 /** Lowest, middle and highest value of a map under the colours that they have. */
 function ticks(line: HTMLElement, { explanation }: Explained, name: string): void {
-  const { min, max } = explanation.report.map;
+  const [min, max] = explanation.ends;
   const words = [min, min + (max - min) / 2, max].map(raw);
   const labelled = name ? [`${name} ${words[0]}`, ...words.slice(1)] : words;
   if (line.textContent === labelled.join('')) return;

@@ -90,6 +90,7 @@ export class Engine {
     const offered = JSON.parse(glue.catalogue()) as Catalogue;
     const explainer = this.#loaded();
     const tables = offered.colormaps.map((name) => [name, pixels(explainer.legend(name))]);
+    tables.push(['signed', pixels(glue.signed_legend())]);
     return {
       model,
       catalogue: offered,

@@ -1,6 +1,6 @@
 /** The stage: the picture with its heat map, alone, side by side, under a divider, or beside a second one; all panels move together. */
 import type { Session } from '../../session.ts';
-import type { Explained, Layout, Shown } from '../../session/visit.ts';
+import { colorsOf, type Explained, type Layout, type Shown } from '../../session/visit.ts';
 import { need, say } from '../dom.ts';
 import { WHOLE, type Camera, type Point } from './camera.ts';
 import { contour } from './contour.ts';
@@ -169,7 +169,7 @@ export class StageView implements Held {
 
   #colored(heat: Heat, explained: Explained): HTMLCanvasElement {
     const { loaded, look } = this.#session;
-    const table = loaded?.tables[look.colormap];
+    const table = loaded?.tables[colorsOf(explained, look.colormap)];
     return heat.colored(explained, table ?? new Uint8ClampedArray(1024));
   }
 
