@@ -147,11 +147,11 @@ fn maps(outputs: &[Value]) {
         let array = value.as_f32().unwrap().view();
         array.into_dimensionality::<Ix4>().unwrap()
     });
-    let How::Layer(map) = method("grad-cam").unwrap().how() else {
+    let How::Layer(of) = method("grad-cam").unwrap().how() else {
         panic!("Grad-CAM is of a layer");
     };
     for (activations, gradients) in activations.outer_iter().zip(gradients.outer_iter()) {
-        std::hint::black_box(map(activations, gradients));
+        std::hint::black_box(of.map(activations, gradients));
     }
 }
 
