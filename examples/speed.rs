@@ -69,6 +69,7 @@ impl Ready {
             class: usize::from(what == "class"),
             contrast: None,
             target: method.target(),
+            counterfactual: false,
         };
         self.explainer.explain(observation, &question, method)?;
         Ok(())
