@@ -22,6 +22,7 @@ async function inWorker(threads) {
   await ask('threads', threads);
   return {
     load: (classifier) => ask('load', classifier),
+    digest: () => ask('digest'),
     run: (what, count) => ask('run', what, count),
   };
 }

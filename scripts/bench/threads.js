@@ -3,7 +3,7 @@ import { gradlens } from './runner.js';
 
 const folder = './gradlens/threads/';
 
-/** What a worker of this kind is to do: `threads`, `fetch`, `load`, `run` for the engine, `join` for one of its threads. */
+/** What a worker of this kind is to do: `threads`, `load`, `digest`, `run` for the engine, `join` for one of its threads. */
 const methods = {
   async threads(count) {
     const glue = await import(`${folder}gradlens.js`);
@@ -23,6 +23,7 @@ const methods = {
     glue.join_threads();
   },
   load: (classifier) => engine.load(classifier),
+  digest: () => engine.digest(),
   run: (what, count) => engine.run(what, count),
 };
 
