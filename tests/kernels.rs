@@ -12,7 +12,7 @@
 mod common;
 
 use gradlens::engine::kernels::{After, Convolution, Window, largest, matrix_tile, mean};
-use gradlens::engine::{Engine, Kind, Spec, Tract, TractWithKernels, Value};
+use gradlens::engine::{Engine, Kind, Spec, Tract, TractWithKernels, Value, threads};
 use gradlens::gradient::{SEED, differentiate};
 use gradlens::model::{Limits, Model, onnx};
 use gradlens::random::SplitMix;
@@ -373,17 +373,12 @@ fn convolutions_of_random_geometry_are_what_the_definition_says() {
     }
 }
 
-/// Natively, since the threads of a browser are the page's; the arithmetic is the same there.
+/// What convolutions and pooling of random geometry make of random maps, bit by bit.
 #[cfg(not(target_arch = "wasm32"))]
-#[test]
-fn several_threads_give_the_same_as_one_to_the_bit() {
-    let pools: Vec<_> = [1, 2, 3, 8]
-        .map(|threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build())
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .unwrap();
+fn bits_of_random_geometry() -> Vec<Vec<u32>> {
     let mut numbers = Numbers(SplitMix(3));
-    for case in 0..300 {
+    let mut results = Vec::new();
+    while results.len() < 150 {
         let Some(convolution) = random_convolution(&mut numbers, 12) else {
             continue;
         };
@@ -393,24 +388,42 @@ fn several_threads_give_the_same_as_one_to_the_bit() {
         let kernels = convolution.prepare(&floats(count * window.taps()));
         let bias = floats(convolution.rows);
         let maps = floats(convolution.maps * window.size[0] * window.size[1]);
-        let results = pools.iter().map(|pool| {
-            let mut convolved = vec![f32::NAN; convolution.rows * window.positions()];
-            let mut pooled =
-                [0, 1, 2].map(|_| vec![f32::NAN; convolution.maps * window.positions()]);
-            pool.install(|| {
-                convolution.run(&kernels, &bias, &maps, &mut convolved);
-                largest(window, &maps, &mut pooled[0]);
-                mean(window, true, &maps, &mut pooled[1]);
-                mean(window, false, &maps, &mut pooled[2]);
-            });
-            let all = pooled.iter().flatten().chain(&convolved);
-            all.map(|value| value.to_bits()).collect::<Vec<_>>()
-        });
-        let results: Vec<_> = results.collect();
-        assert!(
-            results.iter().all(|result| *result == results[0]),
-            "case {case}: {convolution:?}"
-        );
+        let mut convolved = vec![f32::NAN; convolution.rows * window.positions()];
+        convolution.run(&kernels, &bias, &maps, &mut convolved);
+        let pooled = |pool: &dyn Fn(&mut [f32])| {
+            let mut pooled = vec![f32::NAN; convolution.maps * window.positions()];
+            pool(&mut pooled);
+            pooled
+        };
+        let parts = [
+            convolved,
+            pooled(&|pooled| largest(window, &maps, pooled)),
+            pooled(&|pooled| mean(window, true, &maps, pooled)),
+            pooled(&|pooled| mean(window, false, &maps, pooled)),
+        ];
+        results.push(parts.concat().into_iter().map(f32::to_bits).collect());
+    }
+    results
+}
+
+/// Natively, since the threads of a browser are the page's; what they do is the same there.
+#[cfg(not(target_arch = "wasm32"))]
+#[test]
+fn several_threads_give_the_same_as_one_to_the_bit() {
+    assert_eq!(threads::running(), 1, "no other test may start threads");
+    let alone = bits_of_random_geometry();
+    for more in [1, 2] {
+        for _ in 0..more {
+            std::thread::spawn(threads::join);
+        }
+        let count = if more == 1 { 2 } else { 4 };
+        while threads::running() < count {
+            std::thread::yield_now();
+        }
+        let together = bits_of_random_geometry();
+        for (case, (alone, together)) in alone.iter().zip(&together).enumerate() {
+            assert!(alone == together, "case {case}, {count} threads");
+        }
     }
 }
 

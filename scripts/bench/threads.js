@@ -10,7 +10,6 @@ const methods = {
     const address = new URL(`${folder}gradlens_bg.wasm`, import.meta.url);
     const module = await WebAssembly.compileStreaming(fetch(address));
     const { memory } = await glue.default({ module_or_path: module });
-    glue.start_threads(count);
     for (let index = 1; index < count; index++) {
       const worker = new Worker(import.meta.url, { type: 'module' });
       worker.postMessage({ method: 'join', args: [module, memory] });

@@ -7,7 +7,6 @@ pub mod cuda;
 mod deconv;
 pub mod kernels;
 mod scatter;
-#[cfg(feature = "threads")]
 pub mod threads;
 mod tract;
 mod typed;

@@ -7,7 +7,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, tensor_proto::DataType
 use tract_onnx::prelude::*;
 
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
-use super::{deconv, kernels, scatter, typed};
+use super::{deconv, kernels, scatter, threads, typed};
 use crate::guard::guarded;
 use crate::model::{onnx::parts, weights};
 
@@ -27,7 +27,7 @@ impl Engine for Tract {
             name: "tract".into(),
             version: VERSION.into(),
             device: "cpu".into(),
-            threads: threads(),
+            threads: threads::running(),
             simd: simd().into(),
         }
     }
@@ -242,14 +242,6 @@ pub(super) fn from_tract(tensor: &Tensor) -> Result<Value, EngineError> {
             .and_then(|wide| Ok(Value::I64(wide.to_plain_array_view::<i64>()?.to_owned()))),
     }
     .map_err(failed)
-}
-
-/// Threads that a run uses.
-fn threads() -> usize {
-    #[cfg(feature = "threads")]
-    return super::threads::running();
-    #[cfg(not(feature = "threads"))]
-    1
 }
 
 /// The vector instructions that tract picks on this machine.

@@ -3,38 +3,21 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use crate::engine::threads;
+
 /// Steps (a multiplication and an addition of vectors, a few values moved) that a part should have at least: with less, telling
 /// another thread of it takes longer than doing it.
-#[cfg(feature = "parallel")]
-const LEAST: usize = 16 << 10;
+const LEAST: usize = 8 << 10;
 
 /// Parts for each thread: one that is held up leaves the rest of its work to the others.
-#[cfg(feature = "parallel")]
 const EACH: usize = 2;
 
 /// Into how many parts work of so many steps should be divided.
-#[cfg(feature = "parallel")]
 pub(super) fn parts(steps: usize) -> usize {
-    match threads() {
+    match threads::running() {
         1 => 1,
         threads => (steps / LEAST).clamp(1, EACH * threads),
     }
-}
-
-/// Threads that may take part.
-#[cfg(feature = "parallel")]
-fn threads() -> usize {
-    // In WebAssembly there are none outside of the pool that the page starts.
-    if cfg!(target_arch = "wasm32") && rayon::current_thread_index().is_none() {
-        return 1;
-    }
-    rayon::current_num_threads()
-}
-
-/// Into how many parts work of so many steps should be divided: none but this thread would do them.
-#[cfg(not(feature = "parallel"))]
-pub(super) fn parts(_: usize) -> usize {
-    1
 }
 
 /// The `index`th of `parts` parts of `length` things, all of about the same size.
@@ -44,12 +27,11 @@ pub(super) fn part(length: usize, parts: usize, index: usize) -> Range<usize> {
 
 /// Calls `work` with the number of each part.
 pub(super) fn each(parts: usize, work: impl Fn(usize) + Sync) {
-    #[cfg(feature = "parallel")]
     if parts > 1 {
-        use rayon::prelude::*;
-        return (0..parts).into_par_iter().with_max_len(1).for_each(&work);
+        threads::each(parts, &work);
+    } else {
+        (0..parts).for_each(work);
     }
-    (0..parts).for_each(work);
 }
 
 /// Calls `work` with the first of each part's things and their values, where each of the things has as many values.

@@ -4,7 +4,6 @@ import type { Downloads } from './download.ts';
 
 /** What the file with threads has beside what both have. */
 type ThreadedGlue = typeof Glue & {
-  start_threads(count: number): void;
   join_threads(): void;
 };
 
@@ -43,7 +42,6 @@ export async function startThreads(
       .then((response) => WebAssembly.compileStreaming(response)),
   ]);
   const { memory } = await within(PATIENCE, glue.default({ module_or_path: module }));
-  glue.start_threads(count);
   for (let index = 1; index < count; index++) {
     const worker = new Worker(new URL('./thread.ts', import.meta.url), { type: 'module' });
     // A thread that does not come is not waited for: its work is done by the others.
