@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Data flows one way: [`image`] and [`model`] read bytes, [`gradient`] turns a graph into its gradient graph, [`engine`]
-//! runs graphs, [`explain`] makes maps, [`lungs`] finds the lungs, [`render`] draws them, [`report`] writes them down, [`study`] does
+//! runs graphs, [`explain`] makes maps, [`lungs`] finds the lungs, [`render`] draws them, [`regions`] finds where they are high, [`report`] writes them down, [`study`] does
 //! all of it for one picture, [`verdict`] does it again for a report and compares. None of these touches a file, a console or a
 //! browser; `cli` and `web` do.
 //!
@@ -37,6 +37,7 @@ pub mod image;
 pub mod lungs;
 pub mod model;
 pub mod random;
+pub mod regions;
 pub mod render;
 pub mod report;
 pub mod study;

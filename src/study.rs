@@ -13,6 +13,7 @@ use crate::explain::{
 use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, PreprocessError};
 use crate::lungs::{Fields, Lungs, LungsError};
 use crate::model::STAMP;
+use crate::regions::{self, Coco};
 use crate::render::{self, ColorMap, Heat, Peak, RenderError, Scale};
 use crate::report::{CompanionEntry, PictureEntry, Report, Seen};
 
@@ -40,6 +41,9 @@ pub enum StudyError {
     /// The result cannot be drawn.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// No share of a map's largest value.
+    #[error("the threshold is {0}, which is not above 0 and at most 1")]
+    Threshold(f64),
     /// Nothing can be hidden so.
     #[error("{0}")]
     Hide(String),
@@ -277,6 +281,22 @@ impl Answer {
             .write_npy(&mut bytes)
             .map_err(|error| StudyError::Npy(error.to_string()))?;
         Ok(bytes)
+    }
+
+    /// Where the map is at least `threshold` of its largest value, as proposals for annotations; none of an empty map. The share is 0 to 1.
+    ///
+    /// # Errors
+    /// [`StudyError::Threshold`] unless the threshold is above 0 and at most 1.
+    pub fn annotations(&self, explainer: &Explainer, threshold: f64) -> Result<Coco, StudyError> {
+        if !(threshold > 0.0 && threshold <= 1.0) {
+            return Err(StudyError::Threshold(threshold));
+        }
+        let proposals = match self.map.empty {
+            Some(_) => Vec::new(),
+            None => regions::proposals(&self.map.values.view(), self.heat.region(), threshold),
+        };
+        let labels = &explainer.model.manifest.labels;
+        Ok(Coco::of(&self.report, labels, &proposals, threshold))
     }
 
     /// What is explained, in a line: `Grad-CAM of covid (0.921), layer conv_head`.

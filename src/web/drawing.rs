@@ -61,6 +61,15 @@ impl Explainer {
         self.explained()?.1.map_npy().map_err(thrown)
     }
 
+    /// Where the map is at least `threshold` (0 to 1) of its largest value, as COCO JSON: proposals for annotations.
+    ///
+    /// # Errors
+    /// One line: nothing explained yet, or a threshold that is none.
+    pub fn annotations(&self, threshold: f64) -> Result<String, JsError> {
+        let annotations = self.explained()?.1.annotations(&self.inner, threshold);
+        to_json(&annotations.map_err(thrown)?)
+    }
+
     /// What the network saw: RGBA at the size of its input.
     ///
     /// # Errors
