@@ -6,6 +6,7 @@ use image::RgbImage;
 use ndarray::ArrayView2;
 use ndarray_npy::WriteNpyExt;
 
+use crate::evidence::Entry;
 use crate::explain::{
     self, ExplainError, Explainer, HeatMap, Method, Observation, Question, Sign, Target, Unwatched,
     Watch,
@@ -14,6 +15,7 @@ use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, Prep
 use crate::lungs::{Fields, Lungs, LungsError};
 use crate::model::STAMP;
 use crate::regions::{self, Coco};
+use crate::report::page::Page;
 use crate::render::{self, ColorMap, Heat, Peak, RenderError, Scale};
 use crate::report::{CompanionEntry, PictureEntry, Report, Seen};
 
@@ -44,6 +46,9 @@ pub enum StudyError {
     /// No share of a map's largest value.
     #[error("the threshold is {0}, which is not above 0 and at most 1")]
     Threshold(f64),
+    /// The answer cannot be written as a page.
+    #[error("the page cannot be written: {0}")]
+    Page(String),
     /// Nothing can be hidden so.
     #[error("{0}")]
     Hide(String),
@@ -281,6 +286,45 @@ impl Answer {
             .write_npy(&mut bytes)
             .map_err(|error| StudyError::Npy(error.to_string()))?;
         Ok(bytes)
+    }
+
+    /// The answer as one HTML file with what was checked of it. `plots` are SVG elements by the check's id, which go in as they are.
+    ///
+    /// # Errors
+    /// As [`overlay`](Answer::overlay), or where it cannot be written.
+    pub fn html(
+        &self,
+        study: &Study,
+        explainer: &Explainer,
+        (colormap, opacity): (ColorMap, f32),
+        checks: &[Entry],
+        plots: &[(String, String)],
+    ) -> Result<String, StudyError> {
+        let size = (study.picture.width(), study.picture.height());
+        let says = match (&self.map.empty, &self.peak) {
+            (Some(why), _) => why.clone(),
+            (None, Some(peak)) => format!(
+                "It is highest at the {} of the picture as shown.",
+                peak.words(size.0, size.1)
+            ),
+            (None, None) => "It has no highest place.".into(),
+        };
+        let manifest = &explainer.model.manifest;
+        let page = Page {
+            report: &self.report,
+            model: (&manifest.name, &manifest.sources),
+            caption: &self.caption(),
+            says: &says,
+            pictures: [
+                &render::encode_png(&study.picture.to_rgb8(), &[])?,
+                &self.overlay_png(study, colormap, opacity)?,
+                &render::encode_png(&study.prepared.seen(), &[])?,
+            ],
+            checks,
+            plots,
+        };
+        page.whole()
+            .map_err(|error| StudyError::Page(error.to_string()))
     }
 
     /// Where the map is at least `threshold` of its largest value, as proposals for annotations; none of an empty map. The share is 0 to 1.

@@ -1,5 +1,6 @@
 //! The JSON report: what was explained, with which numbers, computed by what.
 
+pub mod page;
 pub mod signature;
 pub mod verify;
 

@@ -6,6 +6,7 @@ use ndarray::ArrayView2;
 use serde_json::json;
 
 use super::{Explainer, thrown, to_json};
+use crate::evidence::Entry;
 use crate::evidence::similarity::{spearman, ssim};
 use crate::render::{self, ColorMap, Scale};
 
@@ -59,6 +60,26 @@ impl Explainer {
     /// One line: nothing explained yet.
     pub fn map_npy(&self) -> Result<Vec<u8>, JsError> {
         self.explained()?.1.map_npy().map_err(thrown)
+    }
+
+    /// The answer as one HTML file. `checks_json` are entries of `gradlens.evidence/1`, `plots_json` is `[[check, svg]]`: elements that go in as they are.
+    ///
+    /// # Errors
+    /// As [`overlay`](Explainer::overlay), and for checks that are none.
+    pub fn report_html(
+        &self,
+        colormap: &str,
+        opacity: f32,
+        checks_json: &str,
+        plots_json: &str,
+    ) -> Result<String, JsError> {
+        let (study, answer) = self.explained()?;
+        let checks: Vec<Entry> = serde_json::from_str(checks_json).map_err(thrown)?;
+        let plots: Vec<(String, String)> = serde_json::from_str(plots_json).map_err(thrown)?;
+        let look = (parse(colormap)?, opacity);
+        answer
+            .html(study, &self.inner, look, &checks, &plots)
+            .map_err(thrown)
     }
 
     /// Where the map is at least `threshold` (0 to 1) of its largest value, as COCO JSON: proposals for annotations.
