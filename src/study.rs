@@ -15,8 +15,8 @@ use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, Prep
 use crate::lungs::{Fields, Lungs, LungsError};
 use crate::model::STAMP;
 use crate::regions::{self, Coco};
-use crate::report::page::Page;
 use crate::render::{self, ColorMap, Heat, Peak, RenderError, Scale};
+use crate::report::page::Page;
 use crate::report::{CompanionEntry, PictureEntry, Report, Seen};
 
 pub use doubt::{Hidden, Share, Whereabouts};

@@ -34,7 +34,8 @@ pub enum Command {
 /// Score pictures and draw the heat map of a class
 ///
 /// For each picture STEM.* this writes STEM.overlay.png, STEM.figure.png (picture, heat map, overlay), STEM.map.npy (the raw
-/// map, f32, at the layer's size) and STEM.report.json. Not for diagnostic use.
+/// map, f32, at the layer's size) and STEM.report.json; on request STEM.coco.json (where the map is high, as proposals for annotations) and STEM.report.html
+/// (all of it in one file). Not for diagnostic use.
 #[derive(Debug, Args)]
 pub struct Explain {
     /// JPEG or PNG files, folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
@@ -52,8 +53,11 @@ pub struct Explain {
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
     /// Which files to write for a picture
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "FILES", default_values_t = File::ALL)]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FILES", default_values_t = File::USUAL)]
     pub files: Vec<File>,
+    /// Write STEM.coco.json, too: the regions in which the map is at least this share of its largest value, as boxes and polygons in COCO JSON [default share: 0.5]
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.5", value_parser = threshold)]
+    pub annotations: Option<f64>,
     /// Leave out pictures whose report and other files are in DIR already, made of the same picture, model and question
     #[arg(long)]
     pub resume: bool,
@@ -132,13 +136,27 @@ pub enum File {
     Figure,
     /// The raw map
     Map,
+    /// Regions in which the map is high, as proposals for annotations (COCO JSON)
+    Annotations,
+    /// All of it in one HTML file
+    Page,
     /// What was computed from what
     Report,
 }
 
 impl File {
     /// All of them, the report last: where it is, the others are.
-    pub const ALL: [File; 4] = [File::Overlay, File::Figure, File::Map, File::Report];
+    pub const ALL: [File; 6] = [
+        File::Overlay,
+        File::Figure,
+        File::Map,
+        File::Annotations,
+        File::Page,
+        File::Report,
+    ];
+
+    /// Those that are written where nothing is said.
+    pub const USUAL: [File; 4] = [File::Overlay, File::Figure, File::Map, File::Report];
 
     /// What follows the picture's stem in its name.
     pub const fn ending(self) -> &'static str {
@@ -146,6 +164,8 @@ impl File {
             File::Overlay => "overlay.png",
             File::Figure => "figure.png",
             File::Map => "map.npy",
+            File::Annotations => "coco.json",
+            File::Page => "report.html",
             File::Report => "report.json",
         }
     }
@@ -345,6 +365,14 @@ fn tolerance(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0.0..1.0).contains(&value) => Ok(value),
         _ => Err("it must be a number from 0 to below 1".into()),
+    }
+}
+
+/// Parses a share above 0.
+fn threshold(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("it must be a number above 0 and at most 1".into()),
     }
 }
 

@@ -91,6 +91,7 @@ impl Coco {
             info: json!({
                 "description": "Proposals for annotations: where the heat map of a classifier is high. Not findings.",
                 "contributor": format!("gradlens {}", crate::VERSION),
+                "threshold": threshold,
                 "model": report.model,
                 "notice": report.notice,
             }),

@@ -7,6 +7,7 @@ import { Doubts } from './session/doubts.ts';
 import { ChecksView } from './view/checks.ts';
 import { ChoicesView } from './view/choices.ts';
 import { CompareView } from './view/compare.ts';
+import { DownloadsView } from './view/downloads.ts';
 import { ExportsView } from './view/exports.ts';
 import { HideView } from './view/hide.ts';
 import { Keys } from './view/keys.ts';
@@ -55,6 +56,7 @@ const views: { update(session: Session): void }[] = [
   new ChecksView(session, doubts),
   new HideView(session),
   new ExportsView(session),
+  new DownloadsView(session, doubts),
   new SettingsView(session),
   new OfflineView(),
 ];

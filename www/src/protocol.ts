@@ -46,6 +46,14 @@ export interface Start {
   trouble: string;
 }
 
+/** A file of a picture's answer. */
+export type Keepsake =
+  | { kind: 'overlay' | 'figure' | 'map' | 'report' }
+  /** Where the map is at least this share of its largest value. */
+  | { kind: 'annotations'; threshold: number }
+  /** All of it in one file; plots are SVG elements by their check. */
+  | { kind: 'page'; checks: CheckEntry[]; plots: [string, string][] };
+
 /** What each kind of request carries and what it is answered with. */
 export interface Exchange {
   load: {
@@ -106,7 +114,7 @@ export interface Exchange {
       picture: PictureFile;
       options: ExplainOptions;
       look: Look;
-      what: 'overlay' | 'figure' | 'map';
+      what: Keepsake;
     };
     answer: { bytes: Uint8Array<ArrayBuffer> };
   };

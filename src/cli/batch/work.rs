@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
+use serde::Serialize;
 
 use super::super::args::{self, File};
 use super::super::failure::Failure;
@@ -15,8 +16,12 @@ use crate::explain::{Explainer, method};
 use crate::image::Limits;
 use crate::lungs::Lungs;
 use crate::model::sha256_hex;
+use crate::regions::Coco;
 use crate::report::Report;
 use crate::study::{Request, Study};
+
+/// The share of the map's largest value from which on a region is proposed, where nothing is said.
+const THRESHOLD: f64 = 0.5;
 
 /// What every picture of a call is explained with.
 pub struct Work<'a> {
@@ -48,9 +53,15 @@ impl Work<'_> {
 
     /// The files to write; the report is the last, so that where it is the others are.
     fn files(&self) -> impl Iterator<Item = File> {
-        File::ALL
-            .into_iter()
-            .filter(|file| self.arguments.files.contains(file))
+        File::ALL.into_iter().filter(|file| match file {
+            File::Annotations if self.arguments.annotations.is_some() => true,
+            file => self.arguments.files.contains(file),
+        })
+    }
+
+    /// The threshold of proposals.
+    fn threshold(&self) -> f64 {
+        self.arguments.annotations.unwrap_or(THRESHOLD)
     }
 
     /// Refuses to replace a picture of the same call by a result.
@@ -135,12 +146,16 @@ impl Work<'_> {
                     .figure_png(study, colormap, opacity)
                     .map_err(|error| failed(&error))?,
                 File::Map => answer.map_npy().map_err(|error| failed(&error))?,
-                File::Report => {
-                    let mut text = serde_json::to_vec_pretty(&answer.report)
-                        .map_err(|error| failed(&error))?;
-                    text.push(b'\n');
-                    text
+                File::Annotations => {
+                    let annotations = answer.annotations(self.explainer, self.threshold());
+                    json(&annotations.map_err(|error| failed(&error))?)
+                        .map_err(|error| failed(&error))?
                 }
+                File::Page => answer
+                    .html(&study, self.explainer, (colormap, opacity), &[], &[])
+                    .map_err(|error| failed(&error))?
+                    .into_bytes(),
+                File::Report => json(&answer.report).map_err(|error| failed(&error))?,
             };
             files::write(&self.result(job, request, file), &bytes)?;
         }
@@ -177,6 +192,14 @@ impl Work<'_> {
             && report.explained.counterfactual == request.counterfactual
             && report.manner() == explainer.manner()
             && report.signature.is_some() == self.key.is_some();
+        let as_high = || {
+            let text = fs::read(self.result(job, File::Annotations)).ok()?;
+            let written: Coco = serde_json::from_slice(&text).ok()?;
+            written.info.get("threshold")?.as_f64()
+        };
+        let same = same
+            && (self.files().all(|file| file != File::Annotations)
+                || as_high() == Some(self.threshold()));
         same.then_some(report)
     }
 }
@@ -184,6 +207,13 @@ impl Work<'_> {
 /// Whether a character of a label can stand in a file's name anywhere.
 fn in_names(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// JSON for a file.
+fn json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(value)?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// Removes what an interrupted call left of files that it was writing.

@@ -2,7 +2,8 @@
 import type { Session } from '../session.ts';
 import { sign } from '../signer.ts';
 import type { Report } from '../types.ts';
-import { bare, nameOf } from './visit.ts';
+import type { Keepsake, Look } from '../protocol.ts';
+import { bare, nameOf, options, type Picture, type Question } from './visit.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -30,15 +31,26 @@ export async function signedReport(session: Session): Promise<Report | null> {
   }
 }
 
-/** The file of what is shown, as the engine writes it. */
-export async function save(
-  session: Session,
-  what: 'overlay' | 'figure' | 'map',
-): Promise<Bytes | null> {
+/** A file of what is shown, as the engine writes it. */
+export async function save(session: Session, what: Keepsake): Promise<Bytes | null> {
   if (!session.shown) return null;
   const { look } = session;
   const { picture, options } = session.shown;
   const request = { picture: bare(picture), options, look, what };
   const answer = await session.request(picture.file.name, 'save', request);
+  return answer?.bytes ?? null;
+}
+
+/** The same of any picture, under this question. */
+export async function saveOf(
+  session: Session,
+  picture: Picture,
+  question: Question,
+  look: Look,
+  what: Keepsake,
+  signal: AbortSignal,
+): Promise<Bytes | null> {
+  const request = { picture: bare(picture), options: options(picture, question), look, what };
+  const answer = await session.request(picture.file.name, 'save', request, { signal });
   return answer?.bytes ?? null;
 }

@@ -4,7 +4,7 @@ import { gradientGraph, save, signedReport } from '../session/keeping.ts';
 import { publicKey } from '../signer.ts';
 import { need, say } from './dom.ts';
 import { keep } from './file.ts';
-import { stem } from './text.ts';
+import { safeStem } from '../keep/names.ts';
 
 const ONNX = 'application/octet-stream';
 
@@ -23,8 +23,8 @@ export class ExportsView {
     for (const [id, what, ending, type] of files) {
       need(id, HTMLButtonElement).addEventListener('click', async () => {
         const name = session.shown?.picture.file.name ?? '';
-        const bytes = await save(session, what);
-        if (bytes) keep(`${stem(name)}.${ending}`, new Blob([bytes], { type }));
+        const bytes = await save(session, { kind: what });
+        if (bytes) keep(`${safeStem(name)}.${ending}`, new Blob([bytes], { type }));
       });
     }
     this.#sign.addEventListener('change', () => void this.#showKey());
@@ -33,7 +33,7 @@ export class ExportsView {
       if (!report) return;
       const text = `${JSON.stringify(report)}\n`;
       keep(
-        `${stem(report.picture.name)}.report.json`,
+        `${safeStem(report.picture.name)}.report.json`,
         new Blob([text], { type: 'application/json' }),
       );
     });

@@ -3,6 +3,7 @@ import type { CheckEntry, Hidden, Hide, Whereabouts } from '../doubt.ts';
 import type { ExplainOptions, Explanation, ModelDescription, OpenedPicture } from '../types.ts';
 import type { Catalogue } from '../types.ts';
 import type {
+  Keepsake,
   Look,
   ModelSource,
   PictureFile,
@@ -286,15 +287,24 @@ export class Engine {
     return JSON.parse(this.#module().similarity(a, b, width)) as Similarity;
   }
 
-  file(what: 'overlay' | 'figure' | 'map', look: Look): Uint8Array<ArrayBuffer> {
+  /** A file of the answer that was made last. */
+  file(what: Keepsake, { colormap, opacity }: Look): Uint8Array<ArrayBuffer> {
     const explainer = this.#loaded();
-    switch (what) {
+    switch (what.kind) {
       case 'overlay':
-        return owned(explainer.overlay_png(look.colormap, look.opacity));
+        return owned(explainer.overlay_png(colormap, opacity));
       case 'figure':
-        return owned(explainer.figure_png(look.colormap, look.opacity));
+        return owned(explainer.figure_png(colormap, opacity));
       case 'map':
         return owned(explainer.map_npy());
+      case 'report':
+        return encoded(`${JSON.stringify(this.#open?.map?.explanation.report)}\n`);
+      case 'annotations':
+        return encoded(`${explainer.annotations(what.threshold)}\n`);
+      case 'page': {
+        const [checks, plots] = [JSON.stringify(what.checks), JSON.stringify(what.plots)];
+        return encoded(explainer.report_html(colormap, opacity, checks, plots));
+      }
     }
   }
 
@@ -349,4 +359,8 @@ function pixels(bytes: Uint8Array): Pixels {
 
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
+}
+
+function encoded(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
 }
