@@ -304,10 +304,10 @@ impl Answer {
         let says = match (&self.map.empty, &self.peak) {
             (Some(why), _) => why.clone(),
             (None, Some(peak)) => format!(
-                "It is highest at the {} of the picture as shown.",
+                "The map is highest at the {} of the picture as shown.",
                 peak.words(size.0, size.1)
             ),
-            (None, None) => "It has no highest place.".into(),
+            (None, None) => "The map has no highest place.".into(),
         };
         let manifest = &explainer.model.manifest;
         let page = Page {

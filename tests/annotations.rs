@@ -140,3 +140,44 @@ fn the_page_is_one_file_that_holds_its_report_and_escapes_names() {
     assert_eq!(inside, beside);
     assert_eq!(inside["picture"]["name"], name);
 }
+
+#[test]
+fn scores_are_a_table_that_no_spreadsheet_computes() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("=cmd|x,y.jpg");
+    fs::copy(SAMPLE, &picture).unwrap();
+    let table = folder.path().join("scores.csv");
+    let output = gradlens(&[
+        "explain",
+        picture.to_str().unwrap(),
+        SAMPLE,
+        "--out",
+        folder.path().join("out").to_str().unwrap(),
+        "--files",
+        "report",
+        "--scores",
+        table.to_str().unwrap(),
+        "--json",
+    ]);
+    assert!(output.status.success());
+    let text = fs::read_to_string(&table).unwrap();
+    assert_eq!(text.matches("\r\n").count(), 3);
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let heads = rows.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+    assert_eq!(&rows[0][0], "'=cmd|x,y.jpg");
+    assert_eq!(&rows[1][0], "synthetic-1.jpg");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let report: gradlens::report::Report =
+        serde_json::from_str(stdout.lines().next().unwrap()).unwrap();
+    for score in &report.scores {
+        let at = |head: String| heads.iter().position(|name| name == head).unwrap();
+        let probability: f32 = rows[0][at(format!("probability_{}", score.label))]
+            .parse()
+            .unwrap();
+        let logit: f32 = rows[0][at(format!("logit_{}", score.label))]
+            .parse()
+            .unwrap();
+        assert_eq!((probability, logit), (score.probability, score.logit));
+    }
+}

@@ -64,6 +64,9 @@ pub struct Explain {
     /// Write one Parquet table of all results: scores, map, checksums, what went wrong
     #[arg(long, value_name = "FILE.parquet")]
     pub table: Option<PathBuf>,
+    /// Write the scores of all pictures as CSV
+    #[arg(long, value_name = "FILE.csv")]
+    pub scores: Option<PathBuf>,
     /// Sign the reports with this private key (`gradlens key` makes one)
     #[arg(long, value_name = "FILE.pem")]
     pub sign: Option<PathBuf>,

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use super::args;
 use super::batch::order::in_order;
 use super::batch::pictures::{self, Job};
+use super::batch::scores::Scores;
 use super::batch::shown::Shown;
 use super::batch::table::{Row, Table};
 use super::batch::work::{Work, remove_parts};
@@ -44,18 +45,19 @@ pub fn run(arguments: &args::Explain) -> Outcome {
     if arguments.resume {
         remove_parts(&arguments.out);
     }
-    let labels = explainer
-        .model
-        .manifest
-        .labels
-        .iter()
-        .map(|label| label.id.clone());
+    let labels = explainer.model.manifest.labels.iter();
+    let labels: Vec<String> = labels.map(|label| label.id.clone()).collect();
     let mut results = Results {
         json: arguments.json,
         table: arguments
             .table
             .as_deref()
-            .map(|file| Table::begin(file, labels.collect()))
+            .map(|file| Table::begin(file, labels.clone()))
+            .transpose()?,
+        scores: arguments
+            .scores
+            .as_deref()
+            .map(|file| Scores::begin(file, &labels))
             .transpose()?,
         progress: super::progress(pictures.len(), arguments.json, "pictures"),
         shown: Shown::default(),
@@ -82,6 +84,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
 struct Results {
     json: bool,
     table: Option<Table>,
+    scores: Option<Scores>,
     progress: ProgressBar,
     shown: Shown,
     failures: Vec<Failure>,
@@ -101,6 +104,13 @@ impl Results {
                 return false;
             }
         }
+        if let (Some(scores), Ok(report)) = (&mut self.scores, &done)
+            && let Err(failure) = scores.add(report)
+        {
+            self.failures.push(failure);
+            self.scores = None;
+            return false;
+        }
         match done {
             Err(failure) => self.failures.push(failure),
             Ok(report) if self.json => match serde_json::to_string(&report) {
@@ -116,6 +126,9 @@ impl Results {
         self.progress.finish_and_clear();
         let mut failures = self.failures;
         if let Some(Err(failure)) = self.table.map(Table::end) {
+            failures.push(failure);
+        }
+        if let Some(Err(failure)) = self.scores.map(Scores::end) {
             failures.push(failure);
         }
         if !self.json {

@@ -3,6 +3,7 @@
 pub mod order;
 pub mod parquet;
 pub mod pictures;
+pub mod scores;
 pub mod shown;
 pub mod table;
 pub mod work;

@@ -62,9 +62,19 @@ export function plot(curves: Curve[], title: string): SVGSVGElement {
   return svg;
 }
 
+/** What abbreviates too much. */
+const SPELT: Record<string, string> = {
+  auc: 'area under the curve',
+  spearman: 'rank correlation',
+  spearman_absolute: 'rank correlation without signs',
+  spearman_last_layer: 'rank correlation, last layer alone',
+  ssim: 'structural similarity',
+  uniform: 'if the map were the same everywhere',
+};
+
 /** A name of the engine's as people read it. */
 export function words(name: string): string {
-  return name.replaceAll('_', ' ');
+  return SPELT[name] ?? name.replaceAll('_', ' ');
 }
 
 /** The curves as tab-separated values: the form that spreadsheets take from the clipboard. */

@@ -10,15 +10,17 @@ export function finding(entry: CheckEntry): HTMLElement {
     'article',
     { className: 'finding' },
     make('h3', {}, entry.name),
-    ...(found ? body(entry.name, found) : []),
+    ...(found ? picture(entry.name, found) : []),
     make('p', { className: found ? 'finding-says' : 'hint' }, found?.says ?? nothing ?? ''),
+    ...(found ? [numbers(entry.name, found, found.curves ?? [])] : []),
     make('p', { className: 'hint' }, `${entry.about} ${entry.does_not_say}`),
   );
   article.dataset['check'] = entry.check;
   return article;
 }
 
-function body(name: string, found: Finding): HTMLElement[] {
+/** The number to quote, and the plot. */
+function picture(name: string, found: Finding): HTMLElement[] {
   const [first] = found.numbers;
   const parts: HTMLElement[] = [];
   if (first) {
@@ -30,7 +32,6 @@ function body(name: string, found: Finding): HTMLElement[] {
     parts.push(make('div', { className: 'plot-frame' }));
     parts.at(-1)?.append(plot(curves, `Plot of ${name}. ${found.says}`));
   }
-  parts.push(numbers(name, found, curves));
   return parts;
 }
 
