@@ -32,9 +32,12 @@ test('reports by every method hold on the command line', async ({ page }, info) 
 });
 
 test('a method with many passes says how far it is, and stops when told', async ({ page }) => {
+  let models = 0;
+  page.on('request', (request) => (models += Number(request.url().endsWith('.onnx'))));
   await open(page);
   await pick(page, sample());
   await state(page, 'done');
+  const loaded = models;
   await part(page, 'method-select').selectOption('rise');
   await state(page, 'running');
   await expect(page.locator('#progress-amount')).toContainText(/\d+ of 1000 passes/);
@@ -43,4 +46,6 @@ test('a method with many passes says how far it is, and stops when told', async 
   await part(page, 'method-select').selectOption('hires-cam');
   await expect(async () => expect((await report(page)).method).toBe('hires-cam')).toPass();
   await state(page, 'done');
+  // The engine ended between two passes and has its model still.
+  expect(models).toBe(loaded);
 });

@@ -180,9 +180,9 @@ export class Session {
     this.#tell();
   }
 
-  /** Ends whatever the engine is doing; it is started again. */
+  /** Ends whatever the engine is doing; only where it does not end soon it is started again. */
   stop(): void {
-    this.#client.stop('it was stopped');
+    this.#client.interrupt('it was stopped');
   }
 
   report(): Report | null {

@@ -26,6 +26,9 @@ interface Waiting {
   onProgress: ((progress: Progress) => void) | undefined;
 }
 
+/** How long a request that is to end may go on. */
+const PATIENCE_MS = 1500;
+
 export class EngineClient {
   #worker: Worker | null = null;
   #waiting = new Map<number, Waiting>();
@@ -53,6 +56,17 @@ export class EngineClient {
       if (signal?.aborted) cancel();
       else signal?.addEventListener('abort', cancel);
     }).finally(() => signal?.removeEventListener('abort', cancel));
+  }
+
+  /** Ends what is asked for between two passes, and the engine stays; where that takes too long, the worker ends with it. */
+  interrupt(reason: string): void {
+    const worker = this.#worker;
+    const asked = [...this.#waiting.keys()];
+    for (const id of asked) worker?.postMessage({ kind: 'cancel', id } satisfies Cancel);
+    setTimeout(() => {
+      const goesOn = asked.some((id) => this.#waiting.has(id));
+      if (goesOn && worker === this.#worker) this.stop(reason);
+    }, PATIENCE_MS);
   }
 
   /** Ends the worker, whatever it is doing. */
