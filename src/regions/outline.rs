@@ -6,7 +6,7 @@ use ndarray::{Array2, s};
 use super::components::Component;
 
 /// How far a point that is left out may lie from the line that stays, in pixels.
-const FINE: f64 = 0.1;
+const FINE: f64 = 0.05;
 
 /// The outline of a component as one ring of points in its map's pixels, holes cut open; `None` where there is no area.
 pub fn of(
