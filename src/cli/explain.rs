@@ -105,7 +105,7 @@ impl Results {
             }
         }
         if let (Some(scores), Ok(report)) = (&mut self.scores, &done)
-            && let Err(failure) = scores.add(report)
+            && let Err(failure) = scores.add(&job.picture, report)
         {
             self.failures.push(failure);
             self.scores = None;

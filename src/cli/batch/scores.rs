@@ -12,6 +12,8 @@ use crate::report::Report;
 pub struct Scores {
     place: PathBuf,
     rows: Writer<Vec<u8>>,
+    /// Of the last row.
+    picture: Option<PathBuf>,
 }
 
 impl Scores {
@@ -22,6 +24,7 @@ impl Scores {
             rows: WriterBuilder::new()
                 .terminator(Terminator::CRLF)
                 .from_writer(Vec::new()),
+            picture: None,
         };
         let fixed = [
             "picture",
@@ -40,8 +43,12 @@ impl Scores {
         Ok(scores)
     }
 
-    /// Adds the row of a report.
-    pub fn add(&mut self, report: &Report) -> Result<(), Failure> {
+    /// Adds the row of a picture's report; another question about the same picture has the same scores.
+    pub fn add(&mut self, picture: &Path, report: &Report) -> Result<(), Failure> {
+        if self.picture.as_deref() == Some(picture) {
+            return Ok(());
+        }
+        self.picture = Some(picture.to_owned());
         let gate = report
             .companion
             .as_ref()

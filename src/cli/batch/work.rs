@@ -152,7 +152,7 @@ impl Work<'_> {
                         .map_err(|error| failed(&error))?
                 }
                 File::Page => answer
-                    .html(&study, self.explainer, (colormap, opacity), &[], &[])
+                    .html(study, self.explainer, (colormap, opacity), &[], &[])
                     .map_err(|error| failed(&error))?
                     .into_bytes(),
                 File::Report => json(&answer.report).map_err(|error| failed(&error))?,
@@ -193,7 +193,7 @@ impl Work<'_> {
             && report.manner() == explainer.manner()
             && report.signature.is_some() == self.key.is_some();
         let as_high = || {
-            let text = fs::read(self.result(job, File::Annotations)).ok()?;
+            let text = fs::read(self.result(job, request, File::Annotations)).ok()?;
             let written: Coco = serde_json::from_slice(&text).ok()?;
             written.info.get("threshold")?.as_f64()
         };

@@ -50,7 +50,9 @@ export async function saveOf(
   what: Keepsake,
   signal: AbortSignal,
 ): Promise<Bytes | null> {
-  const request = { picture: bare(picture), options: options(picture, question), look, what };
+  if (!session.loaded) return null;
+  const wanted = options(picture, { ...question, class: picture.class }, session.loaded);
+  const request = { picture: bare(picture), options: wanted, look, what };
   const answer = await session.request(picture.file.name, 'save', request, { signal });
   return answer?.bytes ?? null;
 }
