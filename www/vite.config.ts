@@ -1,4 +1,4 @@
-/** How the page is built: relative addresses (it works from any folder), a module worker, the shipped models beside it, and a service worker that knows every file. */
+/** How the page is built: relative addresses (it works from any folder), index.html from its parts, a module worker, the shipped models beside it, and a service worker that knows every file. */
 import { createHash } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,6 +8,22 @@ import { build, defineConfig, type Plugin, type UserConfig } from 'vite';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const models = ['covid-xray', 'covid-xray-inception', 'shortcut-xray', 'lungs'];
 const target = 'es2022';
+
+/** Puts parts/NAME.html where index.html says `<!-- part: NAME -->`. */
+function parts(): Plugin {
+  return {
+    name: 'gradlens-parts',
+    transformIndexHtml: {
+      order: 'pre',
+      async handler(html) {
+        const named = [...html.matchAll(/<!-- part: (\w+) -->/g)];
+        const texts = named.map(([, name]) => readFile(`${root}/www/parts/${name}.html`, 'utf8'));
+        const found = await Promise.all(texts);
+        return named.reduce((page, [mark], at) => page.replace(mark, () => found[at] ?? ''), html);
+      },
+    },
+  };
+}
 
 /** Copies the files that the page downloads by name; they are not modules. */
 function shippedModels(): Plugin {
@@ -101,7 +117,7 @@ export default defineConfig(async (): Promise<UserConfig> => {
     base: './',
     clearScreen: false,
     define: { __KNOWN_FILES__: known },
-    plugins: [shippedModels(), serviceWorker(known)],
+    plugins: [parts(), shippedModels(), serviceWorker(known)],
     build: {
       outDir: 'dist',
       emptyOutDir: true,

@@ -1,4 +1,5 @@
 /** Two explanations of one picture: classes, layers, methods and models, each B as on the command line, and all of it gone at the end. */
+import path from 'node:path';
 import type { Page } from '@playwright/test';
 import type { Report } from '../../www/src/types.ts';
 import {
@@ -8,6 +9,7 @@ import {
   part,
   pick,
   report,
+  root,
   sample,
   state,
   test,
@@ -158,15 +160,37 @@ test('two models: the second one’s map, and one that cannot be had is said', a
   await state(page, 'done');
   await part(page, 'compare').click();
   await compared(page);
-  await part(page, 'compare-model').selectOption('shortcut-xray');
+  await part(page, 'compare-model').selectOption({ label: 'Covid-19, bad on purpose (7 MB)' });
   const b = await chosen(page, ({ model }) => model.id === 'shortcut-xray');
   expectSameMap(b, commandLineReport(picture, '--model', 'models/shortcut-xray'));
   await expect(part(page, 'compare-alike')).toContainText('rank correlation');
 
-  await part(page, 'compare-model').selectOption('covid-xray-inception');
+  await part(page, 'compare-model').selectOption({ label: 'Covid-19, InceptionV3 (44 MB)' });
   await expect(part(page, 'compare-status')).toHaveAttribute('data-state', 'error');
   await expect(part(page, 'compare-status')).toContainText('model.onnx');
   await expect(part(page, 'error')).toBeHidden();
-  await part(page, 'compare-model').selectOption('');
+  await part(page, 'compare-model').selectOption({ label: 'the same' });
   await chosen(page, ({ model }) => model.id === 'covid-xray');
+});
+
+test('one’s own model beside the page’s, and the other way round', async ({ page }) => {
+  const own = path.join(root, 'tests', 'fixtures', 'zoo', 'swin.onnx');
+  await open(page);
+  await pick(page, sample());
+  await state(page, 'done');
+  await part(page, 'model-input').setInputFiles(own);
+  await expect(page.locator('#model-name')).toHaveText('swin');
+  await state(page, 'done');
+  const alone = await report(page);
+  await part(page, 'compare').click();
+  await compared(page);
+  await part(page, 'compare-model').selectOption({ label: 'Covid-19, EfficientNet-Lite0 (7 MB)' });
+  await chosen(page, ({ model }) => model.id === 'covid-xray');
+  // The map of what only one of them saw is left out.
+  await expect(part(page, 'compare-alike')).toContainText('rank correlation');
+  await part(page, 'shipped-select').selectOption('covid-xray');
+  await state(page, 'done');
+  await part(page, 'compare-model').selectOption({ label: 'swin.onnx' });
+  const b = await chosen(page, ({ model }) => model.id === alone.model.id);
+  expect([b.model, b.explained, b.map]).toEqual([alone.model, alone.explained, alone.map]);
 });

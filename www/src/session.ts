@@ -17,7 +17,9 @@ import {
   nameOf,
   NO_QUESTION,
   options,
+  withModel,
   type LoadedModel,
+  type OwnModel,
   type Phase,
   type Picture,
   type Painted,
@@ -39,6 +41,8 @@ export class Session {
   look: Look;
 
   sight: Sight = { layout: 'overlay', contour: 0, outline: true, peak: true };
+  /** The visitor's own models of this visit, newest first. */
+  owned: OwnModel[] = [];
   /** The second explanation that the shown one is compared with. */
   comparison: Comparison | null = null;
 
@@ -313,6 +317,7 @@ export class Session {
     try {
       const answer = await this.#client.ask('load', { source, companions: this.#companions });
       this.loaded = { source, ...answer, own: false };
+      if (source.kind === 'files') this.owned = withModel(this.owned, source);
       this.question = NO_QUESTION;
       for (const picture of this.pictures) Object.assign(picture, { scored: null, class: null });
       this.#attempted = '';

@@ -1,5 +1,6 @@
 /** The second explanation, B: another class, layer, method or model for the picture that is shown. It has an engine of its own, which ends with the comparing. */
 import { EngineClient, EngineLost } from '../engine/client.ts';
+import { kept } from '../kept.ts';
 import type { ModelSource, Progress, ShippedModel, Similarity } from '../protocol.ts';
 import type { Session } from '../session.ts';
 import { onOneGrid } from '../view/stage/map.ts';
@@ -139,9 +140,11 @@ export class Comparison {
     this.#holds = null;
     this.shown = null;
     const loaded = await this.#client.ask('load', { source, companions: this.#companions });
-    this.loaded = { source, ...loaded, own: settings !== null };
-    if (settings) {
-      const { model } = await this.#client.ask('configure', { manifest: settings });
+    const { sha256, guessed } = loaded.model;
+    const own = settings ?? (guessed ? JSON.stringify(kept(sha256)) : 'null');
+    this.loaded = { source, ...loaded, own: own !== 'null' };
+    if (this.loaded.own) {
+      const { model } = await this.#client.ask('configure', { manifest: own });
       this.loaded = { ...this.loaded, model };
     }
     this.#holds = { source, settings };

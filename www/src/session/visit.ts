@@ -87,6 +87,21 @@ export interface LoadedModel {
   own: boolean;
 }
 
+/** A model that the visitor opened. */
+export type OwnModel = Extract<ModelSource, { kind: 'files' }>;
+
+/** Models whose files are remembered for comparing; the oldest is forgotten. */
+const MOST_MODELS = 8;
+
+/** The models with one more, in the place of an earlier opening of the same file. */
+export function withModel(models: OwnModel[], added: OwnModel): OwnModel[] {
+  const same = ({ model: { name, size, lastModified } }: OwnModel): boolean =>
+    name === added.model.name &&
+    size === added.model.size &&
+    lastModified === added.model.lastModified;
+  return [added, ...models.filter((model) => !same(model))].slice(0, MOST_MODELS);
+}
+
 /** The class with the highest score. */
 export function highest(picture: Picture): number {
   const scores = picture.scored?.opened.scores ?? [];

@@ -1,15 +1,12 @@
 /** Comparing: what B is asked, how it got on, and how alike the two maps are. */
 import type { Session } from '../session.ts';
 import type { Comparison } from '../session/comparison.ts';
-import type { ShippedModel } from '../protocol.ts';
+import type { ModelSource, ShippedModel } from '../protocol.ts';
 import { highest } from '../session/visit.ts';
 import { need, say } from './dom.ts';
 import { classChoices, fill, fillLayers, fillMethods } from './menus.ts';
 import { sentence } from './stage/words.ts';
 import { milliseconds } from './text.ts';
-
-/** Stands for the model of A. */
-const SAME = '';
 
 export class CompareView {
   readonly #section = need('compare-section', HTMLElement);
@@ -20,14 +17,15 @@ export class CompareView {
   readonly #status = need('compare-status', HTMLElement);
   readonly #words = need('compare-words', HTMLElement);
   readonly #alike = need('compare-alike', HTMLElement);
+  readonly #shipped: (ShippedModel & { about: string })[];
+  /** What the entries of the menu of models stand for, after the first. */
+  #sources: ModelSource[] = [];
+  #owned: Session['owned'] | null = null;
   #filled: Comparison['loaded'] = null;
 
   /** `shipped` are the models that B may have. */
   constructor(session: Session, shipped: (ShippedModel & { about: string })[]) {
-    fill(this.#model, [
-      { value: SAME, text: 'the same' },
-      ...shipped.map(({ name, about }) => ({ value: name, text: about })),
-    ]);
+    this.#shipped = shipped;
     const on = (
       select: HTMLSelectElement,
       choose: (comparison: Comparison, value: string) => void,
@@ -36,8 +34,8 @@ export class CompareView {
         if (session.comparison) choose(session.comparison, select.value);
       });
     on(this.#model, (comparison, value) => {
-      const model = shipped.find(({ name }) => name === value);
-      comparison.ask({ source: model ? { kind: 'shipped', ...model } : null });
+      const source = this.#sources[Number(value) - 1] ?? null;
+      comparison.ask({ source });
     });
     on(this.#class, (comparison, value) => {
       const label = comparison.loaded?.model.labels.find(({ id }) => id === value);
@@ -51,7 +49,7 @@ export class CompareView {
     });
   }
 
-  update({ comparison, shown }: Session): void {
+  update({ comparison, shown, owned }: Session): void {
     this.#section.hidden = comparison === null || shown === null;
     if (!comparison) {
       this.#filled = null;
@@ -62,10 +60,24 @@ export class CompareView {
     this.#status.dataset['state'] = phase;
     this.#status.toggleAttribute('data-problem', problem !== '');
     this.#choices(comparison);
-    this.#model.value = wish.source?.kind === 'shipped' ? wish.source.name : SAME;
+    if (owned !== this.#owned) this.#models(owned);
+    const chosen = wish.source ? this.#sources.indexOf(wish.source) + 1 : 0;
+    this.#model.selectedIndex = chosen;
     const b = comparison.shown;
     say(this.#words, b ? `B: ${sentence(loaded, b)} ${b.explanation.empty ?? ''}`.trim() : '');
     say(this.#alike, b ? alike(comparison) : '');
+  }
+
+  /** The model of A, those of the page, and the visitor's own. */
+  #models(owned: Session['owned']): void {
+    this.#owned = owned;
+    const shipped = this.#shipped.map((model) => ({ kind: 'shipped' as const, ...model }));
+    this.#sources = [...shipped, ...owned];
+    const names = [...shipped.map(({ about }) => about), ...owned.map(({ model }) => model.name)];
+    fill(
+      this.#model,
+      ['the same', ...names].map((text, at) => ({ value: String(at), text })),
+    );
   }
 
   #choices({ loaded, shown, wish }: Comparison): void {
