@@ -11,6 +11,7 @@ import { DownloadsView } from './view/downloads.ts';
 import { ExportsView } from './view/exports.ts';
 import { HideView } from './view/hide.ts';
 import { Keys } from './view/keys.ts';
+import { offerLanguages } from './view/language.ts';
 import { LookView } from './view/look.ts';
 import { ModelView } from './view/model.ts';
 import { OfflineView } from './view/offline.ts';
@@ -61,6 +62,7 @@ const views: { update(session: Session): void }[] = [
   new OfflineView(),
 ];
 
+offerLanguages();
 window.gradlens = {
   report: () => session.report(),
   compared: () => session.comparison?.shown?.explanation.report ?? null,

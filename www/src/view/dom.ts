@@ -1,4 +1,5 @@
 /** Finding and making elements, with their types. */
+import { english } from '../words/language.ts';
 
 /** The element of the page under this id; a page without it is a mistake of ours, so it throws. */
 export function need<T extends Element>(id: string, type: new () => T): T {
@@ -19,7 +20,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
 
 /** Sets a text only where it differs, so that live regions stay quiet. */
 export function say(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
+  if (english(element) !== text) element.textContent = text;
 }
 
 /** Puts pixels on a canvas of exactly their size. */
