@@ -8,6 +8,9 @@ interface Pattern {
 
 const NUMBER = /^[−+-]?\d+\.\d+(e[+-]?\d+)?( ?(%|s|ms|MB))?$/;
 
+/** Names in patterns for which only numbers stand. */
+const COUNTS = new Set(['done', 'all', 'received', 'total', 'number']);
+
 export class Words {
   readonly #exact: Map<string, string>;
   readonly #patterns: Pattern[];
@@ -55,8 +58,11 @@ function own(pattern: string): number {
 function pattern(english: string, translation: string): Pattern {
   const names = [...english.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '');
   const words = english
-    .split(/\{\w+\}/)
-    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    .join('(.+?)');
+    .split(/\{(\w+)\}/)
+    .map((part, at) => {
+      if (at % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+      return COUNTS.has(part) ? '([\\d.]+)' : '(.+?)';
+    })
+    .join('');
   return { words: new RegExp(`^${words}$`, 's'), names, translation };
 }
