@@ -8,7 +8,7 @@ import { expect, open, part, pick, report, sample, state, test } from './fixture
 /** What is the same in both languages: names, units, file kinds, and what only a name or number stands in. */
 const SAME = [
   /^[^a-z]*$/i,
-  /^(gradlens|Overlay|PNG|JSON|NPY|ONNX|Logit|Tab|Esc|Home|c|x|px|A|B|covid|ms|s|Zoom|ROAD)$/,
+  /^(gradlens|Overlay|PNG|JSON|NPY|ONNX|HTML|COCO|ZIP|CSV|Logit|Tab|Esc|Home|c|x|px|A|B|covid|ms|s|Zoom|ROAD)$/,
   /\.(jpg|png|onnx)\b/,
   /^(Covid|No finding|Pneumonia)/,
   /^gradlens \d/,
@@ -75,7 +75,7 @@ test('a translation keeps what stands between the words', () => {
 test('patterns: the closest one, its values translated, numbers as the language writes them', () => {
   const words = new Words(german, 'de');
   expect(words.translate(' Checking: Deletion (2 of 3)\n')).toBe(
-    ' Geprüft wird: Deletion (2 von 3)\n',
+    ' Geprüft wird: Entfernen der Stellen (2 von 3)\n',
   );
   expect(words.translate('Scored in 1.5 s, explained in 12 ms')).toBe(
     'Bewertet in 1,5 s, erklärt in 12 ms',

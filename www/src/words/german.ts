@@ -152,6 +152,15 @@ export const german: Record<string, string> = {
   Figure: 'Abbildung',
   Report: 'Bericht',
   'Raw map': 'Rohe Karte',
+  'One-file report': 'Bericht in einer Datei',
+  Proposals: 'Vorschläge',
+  'Proposals are where the map has at least, %':
+    'Vorschläge sind, wo die Karte mindestens so viel hat, %',
+  'of its highest value: boxes and polygons to begin an annotation with. They are no findings. The report holds the checks that were run, and the picture.':
+    'ihres höchsten Werts: Kästen und Vielecke als Anfang einer Annotation. Befunde sind sie nicht. Der Bericht enthält die gemachten Prüfungen und das Bild.',
+  'All pictures': 'Alle Bilder',
+  'All scores': 'Alle Werte',
+  'Pictures packed': 'Bilder gepackt',
   'Sign the report with a key of this browser':
     'Bericht mit einem Schlüssel dieses Browsers signieren',
   'Public key: {key}': 'Öffentlicher Schlüssel: {key}',
