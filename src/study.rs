@@ -11,7 +11,10 @@ use crate::explain::{
     self, ExplainError, Explainer, HeatMap, Method, Observation, Question, Sign, Target, Unwatched,
     Watch,
 };
-use crate::image::{self as pictures, ImageError, Limits, Picture, Prepared, PreprocessError};
+use crate::image::{
+    self as pictures, Decoded, ImageError, Levels, Limits, Picture, Prepared, PreprocessError,
+    Wanted,
+};
 use crate::lungs::{Fields, Lungs, LungsError};
 use crate::model::STAMP;
 use crate::regions::{self, Coco};
@@ -64,6 +67,8 @@ pub struct Study {
     pub entry: PictureEntry,
     /// The picture.
     pub picture: Picture,
+    /// Its values and the window that they are seen through, where one can be chosen.
+    pub levels: Option<Levels>,
     /// Its lungs, where the model has a companion that looks for them.
     pub fields: Option<Fields>,
     /// The network's input.
@@ -102,11 +107,10 @@ pub struct Answer {
 }
 
 impl Study {
-    /// Decodes a file, brings it to the model's input and runs the forward pass. `lungs` is the companion that the model's manifest
-    /// asks for.
+    /// As [`open_as`](Study::open_as), the picture's values seen through the usual window.
     ///
     /// # Errors
-    /// [`StudyError`] says what is wrong with the file or the model.
+    /// As [`open_as`](Study::open_as).
     pub fn open(
         explainer: &Explainer,
         lungs: Option<&Lungs>,
@@ -114,8 +118,27 @@ impl Study {
         bytes: &[u8],
         limits: &Limits,
     ) -> Result<Study, StudyError> {
-        let picture = pictures::decode(bytes, limits)?;
-        let entry = PictureEntry::of(name, bytes, &picture);
+        Study::open_as(explainer, lungs, name, bytes, limits, &Wanted::Usual)
+    }
+
+    /// Decodes a file, its values seen through the window that is wanted, brings it to the model's input and runs the forward pass. `lungs` is the companion that the model's manifest
+    /// asks for.
+    ///
+    /// # Errors
+    /// [`StudyError`] says what is wrong with the file or the model.
+    pub fn open_as(
+        explainer: &Explainer,
+        lungs: Option<&Lungs>,
+        name: &str,
+        bytes: &[u8],
+        limits: &Limits,
+        wanted: &Wanted,
+    ) -> Result<Study, StudyError> {
+        let decoded = pictures::decode_as(bytes, limits, wanted)?;
+        let entry = PictureEntry::of(name, bytes, &decoded);
+        let Decoded {
+            picture, levels, ..
+        } = decoded;
         let fields = match (&explainer.model.manifest.companion, lungs) {
             (None, _) => None,
             (Some(_), Some(lungs)) => Some(lungs.look(&picture)?),
@@ -128,6 +151,7 @@ impl Study {
         Ok(Study {
             entry,
             picture,
+            levels,
             fields,
             prepared,
             observation,

@@ -99,7 +99,8 @@ fn made_again(
     picture: &[u8],
 ) -> Result<Report, Stop> {
     let limits = Limits::default();
-    let study = Study::open(explainer, lungs, &report.picture.name, picture, &limits);
+    let (name, wanted) = (&report.picture.name, report.picture.wanted());
+    let study = Study::open_as(explainer, lungs, name, picture, &limits, &wanted);
     let study = study.map_err(|error| Stop::Cannot(format!("its picture {error}")))?;
     let manifest = &explainer.model.manifest;
     let index = |label: &String| {

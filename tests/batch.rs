@@ -322,7 +322,9 @@ fn one_table_holds_every_picture_the_bad_ones_too() {
     };
     let problem = strings("problem");
     assert!(
-        problem.value(0).contains("not a JPEG or PNG"),
+        problem
+            .value(0)
+            .contains("not a picture that gradlens reads"),
         "{}",
         problem.value(0)
     );

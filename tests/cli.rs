@@ -167,7 +167,7 @@ fn one_bad_file_does_not_stop_the_rest() {
     let stderr = text(&output.stderr);
     assert_eq!(stderr.lines().count(), 2, "{stderr}");
     assert!(
-        stderr.contains("broken.jpg: is not a JPEG or PNG picture"),
+        stderr.contains("broken.jpg: is not a picture that gradlens reads"),
         "{stderr}"
     );
     assert!(stderr.contains("gone.png: does not exist"), "{stderr}");
@@ -189,7 +189,7 @@ fn bad_pictures_are_named_with_the_reason() {
         (
             "text.png",
             b"hello".to_vec(),
-            "is not a JPEG or PNG picture",
+            "is not a picture that gradlens reads",
         ),
         ("cut.jpg", sample[..sample.len() / 2].to_vec(), "is damaged"),
         ("huge.png", png_header(60_000, 60_000), "60000 x 60000"),

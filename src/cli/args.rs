@@ -38,7 +38,7 @@ pub enum Command {
 /// (all of it in one file). Not for diagnostic use.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// JPEG or PNG files, folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
+    /// Pictures (JPEG, PNG, WebP, BMP, TIFF, DICOM), folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
     #[arg(required = true, value_name = "PICTURE")]
     pub pictures: Vec<PathBuf>,
     #[command(flatten)]
@@ -81,7 +81,7 @@ pub struct Explain {
 /// learned, does it stay where it is when nothing that matters changes, where does it lie (docs/evidence.md). Not for diagnostic use.
 #[derive(Debug, Args)]
 pub struct Evidence {
-    /// JPEG or PNG files, folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
+    /// Pictures (JPEG, PNG, WebP, BMP, TIFF, DICOM), folders of them, or lists: CSV with a column picture, file, path or image, or JSON lines
     #[arg(required = true, value_name = "PICTURE")]
     pub pictures: Vec<PathBuf>,
     #[command(flatten)]
@@ -126,6 +126,13 @@ pub struct Ask {
     /// What the gradient is taken of: logit or probability [default: the method's]
     #[arg(long)]
     pub target: Option<Target>,
+    /// See grey values of DICOM and 16-bit pictures through this window, centre and width in the file's units; the model sees what
+    /// is shown [default: the file's first window, or all values] (docs/pictures.md)
+    #[arg(long, value_name = "C,W", value_parser = window, allow_hyphen_values = true, conflicts_with = "window_preset")]
+    pub window: Option<(f64, f64)>,
+    /// See them through the window of this name, where the file has several; a name it lacks gets a list of those it has
+    #[arg(long, value_name = "NAME")]
+    pub window_preset: Option<String>,
     #[command(flatten)]
     pub place: Place,
 }
@@ -361,6 +368,17 @@ pub struct Service {
     /// Requests that may wait for their turn; more are told to come back
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(0..=4096))]
     pub waiting: u16,
+}
+
+/// Parses a window's centre and width.
+fn window(text: &str) -> Result<(f64, f64), String> {
+    let pair = text.split_once(',').and_then(|(center, width)| {
+        Some((center.trim().parse().ok()?, width.trim().parse().ok()?))
+    });
+    pair.filter(|(center, width): &(f64, f64)| {
+        center.is_finite() && width.is_finite() && *width > 0.0
+    })
+    .ok_or_else(|| "it must be two numbers, centre and width, the width above 0: -600,1500".into())
 }
 
 /// Parses a tolerance.

@@ -101,10 +101,14 @@ impl Work<'_> {
         let name = picture.file_name().unwrap_or_default().to_string_lossy();
         let failed = |error: &dyn std::fmt::Display| Failure::of(picture, error);
         let Ready {
-            explainer, lungs, ..
+            explainer,
+            lungs,
+            wanted,
+            ..
         } = self.ready;
         let request = self.ready.request()?;
-        let study = Study::open(explainer, lungs.as_ref(), &name, &bytes, &Limits::default())
+        let limits = Limits::default();
+        let study = Study::open_as(explainer, lungs.as_ref(), &name, &bytes, &limits, wanted)
             .map_err(|error| failed(&error))?;
         let mask = self
             .marks

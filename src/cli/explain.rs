@@ -25,6 +25,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         explainer,
         lungs,
         requests,
+        wanted,
     } = Ready::of(&arguments.ask)?;
     fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::of(&arguments.out, files::reason(&error)))?;
@@ -37,6 +38,7 @@ pub fn run(arguments: &args::Explain) -> Outcome {
         explainer: &explainer,
         lungs: lungs.as_ref(),
         requests,
+        wanted,
         inputs: places.collect(),
         watch: Waiting::of(pictures.len(), arguments.json),
         key: arguments.sign.as_deref().map(keys::private).transpose()?,

@@ -7,6 +7,7 @@ use super::device::{self, Place};
 use super::failure::Failure;
 use super::{files, question};
 use crate::explain::{Explainer, Manner, method};
+use crate::image::Wanted;
 use crate::lungs::Lungs;
 use crate::study::Request;
 
@@ -18,6 +19,8 @@ pub struct Ready {
     pub lungs: Option<Lungs>,
     /// What is asked of every picture: one question a class.
     pub requests: Vec<Request>,
+    /// What pictures with more values than greys are seen through.
+    pub wanted: Wanted,
 }
 
 impl Ready {
@@ -53,6 +56,7 @@ impl Ready {
             explainer,
             lungs,
             requests,
+            wanted: wanted(ask),
         })
     }
 
@@ -67,5 +71,14 @@ impl Ready {
                 "it looks at one class of each picture; name one with --class",
             )),
         }
+    }
+}
+
+/// The window that a user asks for.
+fn wanted(ask: &args::Ask) -> Wanted {
+    match (ask.window, &ask.window_preset) {
+        (Some((center, width)), _) => Wanted::Centered { center, width },
+        (None, Some(name)) => Wanted::Preset(name.clone()),
+        (None, None) => Wanted::Usual,
     }
 }

@@ -1,6 +1,7 @@
 //! Telling what a file is by its content, and bounding what it may cost.
 
-use super::{ImageError, Picture, jpeg, png};
+use super::window::{Function, Levels, Stored, Wanted};
+use super::{ImageError, Picture, dicom, jpeg, png, raster, tiff};
 
 /// What a picture file may cost. The header is checked against it before pixels are allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,30 +64,92 @@ impl Limits {
     }
 }
 
-/// Decodes a JPEG or PNG file, whatever its name, and turns it upright by its EXIF orientation.
+/// A decoded file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// The picture, as a network and a person see it.
+    pub picture: Picture,
+    /// Its values and what they are seen through, where a window can be chosen: grey pictures from DICOM, or with 16 bits.
+    pub levels: Option<Levels>,
+    /// What of the file is not shown, where it holds more: "the first of 20 frames".
+    pub note: Option<String>,
+}
+
+/// Decodes a picture file, whatever its name, its values seen through the usual window; see [`decode_as`].
 ///
-/// PNG: 1, 2, 4, 8 and 16 bits, grey, RGB and palette, interlaced or not; alpha is dropped, not composited; of an
-/// animation, the default image. JPEG: baseline and progressive, 8 bits, grey, YCbCr, RGB, CMYK and YCCK.
+/// # Errors
+/// As [`decode_as`].
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
+    decode_as(bytes, limits, &Wanted::Usual).map(|decoded| decoded.picture)
+}
+
+/// Decodes a picture file, whatever its name, and turns it upright by its EXIF orientation.
+///
+/// PNG: 1, 2, 4, 8 and 16 bits, grey, RGB and palette, interlaced or not. JPEG: baseline and progressive, 8 bits, grey, YCbCr, RGB,
+/// CMYK and YCCK. WebP, lossy and lossless. BMP. TIFF: grey, RGB and CMYK, 8 and 16 bits, the first page. DICOM: see
+/// `docs/pictures.md`. Alpha is dropped, not composited; of an animation, the default or first image.
 ///
 /// A file must be whole: data that end early, that do not decode or whose end marker is missing are an error, because a
 /// classifier would score the filler. One case escapes: a JPEG whose data stop early but are followed by a valid end.
 ///
 /// # Errors
-/// [`ImageError`]: empty, not a picture, another format, unsupported, damaged, or beyond `limits`.
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
+/// [`ImageError`]: empty, not a picture, another format, unsupported, damaged, or beyond `limits`; a window that the picture cannot
+/// be seen through.
+pub fn decode_as(bytes: &[u8], limits: &Limits, wanted: &Wanted) -> Result<Decoded, ImageError> {
     if bytes.is_empty() {
         return Err(ImageError::Empty);
     }
-    if bytes.starts_with(&png::SIGNATURE) {
-        return png::decode(bytes, limits);
+    // First: what precedes its magic may make a DICOM file a TIFF as well.
+    if bytes.get(128..132) == Some(b"DICM") {
+        return dicom::decode(bytes, limits, wanted);
     }
-    if bytes.starts_with(&jpeg::SIGNATURE) {
-        return jpeg::decode(bytes, limits);
-    }
-    Err(match other_format(bytes) {
-        Some(name) => ImageError::OtherFormat(name),
-        None => ImageError::NotAPicture(first_bytes(bytes)),
+    let (picture, note) = if bytes.starts_with(&png::SIGNATURE) {
+        (png::decode(bytes, limits)?, None)
+    } else if bytes.starts_with(&jpeg::SIGNATURE) {
+        (jpeg::decode(bytes, limits)?, None)
+    } else if tiff::is_tiff(bytes) {
+        tiff::decode(bytes, limits)?
+    } else if let Some(format) = raster::Format::of(bytes) {
+        raster::decode(bytes, format, limits)?
+    } else if let Some(name) = other_format(bytes) {
+        return Err(ImageError::OtherFormat(name));
+    } else if dicom::is_dicom(bytes) {
+        return dicom::decode(bytes, limits, wanted);
+    } else {
+        return Err(ImageError::NotAPicture(first_bytes(bytes)));
+    };
+    let (picture, levels) = leveled(picture, wanted)?;
+    Ok(Decoded {
+        picture,
+        levels,
+        note,
     })
+}
+
+/// A picture that is no DICOM, seen through what is wanted; its values are 0 to 65535.
+fn leveled(picture: Picture, wanted: &Wanted) -> Result<(Picture, Option<Levels>), ImageError> {
+    match picture.into_grey16() {
+        Ok((width, height, samples)) => {
+            let stored = Stored {
+                width,
+                height,
+                samples,
+                bits: 16,
+                values: (0..=u16::MAX).map(f64::from).collect(),
+                padding: None,
+                inverted: false,
+                units: None,
+                function: Function::Linear,
+                presets: Vec::new(),
+                tables: Vec::new(),
+                plain: true,
+            };
+            let (picture, levels) = stored.seen(wanted)?;
+            Ok((picture, Some(levels)))
+        }
+        Err(picture) if *wanted == Wanted::Usual => Ok((picture, None)),
+        Err(_) => Err(ImageError::NoLevels),
+    }
 }
 
 /// Up to eight bytes in hexadecimal, for a message.
@@ -99,21 +162,16 @@ fn first_bytes(bytes: &[u8]) -> String {
         .join(" ")
 }
 
-/// Names a file that is no JPEG or PNG, where its first bytes tell.
+/// Names a file of a kind that is not read, where its first bytes tell.
 fn other_format(bytes: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(usize, &[u8], &str); 13] = [
+    const MAGIC: [(usize, &[u8], &str); 8] = [
         (0, b"%PDF", "a PDF document"),
         (0, b"GIF8", "a GIF picture"),
-        (0, b"BM", "a BMP picture"),
-        (0, b"II*\0", "a TIFF picture"),
-        (0, b"MM\0*", "a TIFF picture"),
-        (8, b"WEBP", "a WebP picture"),
         (4, b"ftyphei", "a HEIF picture"),
         (4, b"ftypmif1", "a HEIF picture"),
         (4, b"ftypavif", "an AVIF picture"),
         (4, b"jP  \r\n\x87\n", "a JPEG 2000 picture"),
         (0, b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
-        (128, b"DICM", "a DICOM file"),
         (0, b"PK\x03\x04", "a ZIP archive"),
     ];
     MAGIC
@@ -138,17 +196,17 @@ mod tests {
         assert_eq!(message(b""), "is empty (0 bytes)");
         assert_eq!(
             message(b"%PDF-1.7 ..."),
-            "is a PDF document, not a JPEG or PNG picture"
+            "is a PDF document; gradlens reads JPEG, PNG, WebP, BMP, TIFF and DICOM"
         );
         assert_eq!(
             message(b"hello"),
-            "is not a JPEG or PNG picture (first bytes 68 65 6c 6c 6f)"
+            "is not a picture that gradlens reads: JPEG, PNG, WebP, BMP, TIFF or DICOM (first bytes 68 65 6c 6c 6f)"
         );
         let mut dicom = vec![0; 132];
         dicom[128..].copy_from_slice(b"DICM");
         assert_eq!(
             message(&dicom),
-            "is a DICOM file, not a JPEG or PNG picture"
+            "is a DICOM picture that cannot be read here: it holds no pixels"
         );
     }
 

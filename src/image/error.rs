@@ -1,26 +1,28 @@
 //! What can be wrong with a picture, and whose fault it is.
 
-use super::Region;
+use super::{Region, Window};
 
 /// Why bytes did not become a [`Picture`](super::Picture).
 ///
 /// Each message is one line that continues the file's name: "`scan.png` is empty (0 bytes)".
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
     /// There are no bytes at all.
     #[error("is empty (0 bytes)")]
     Empty,
     /// The bytes begin like no file we know; the field holds the first of them in hexadecimal.
-    #[error("is not a JPEG or PNG picture (first bytes {0})")]
+    #[error(
+        "is not a picture that gradlens reads: JPEG, PNG, WebP, BMP, TIFF or DICOM (first bytes {0})"
+    )]
     NotAPicture(String),
     /// The bytes are a known kind of file that gradlens does not read.
-    #[error("is {0}, not a JPEG or PNG picture")]
+    #[error("is {0}; gradlens reads JPEG, PNG, WebP, BMP, TIFF and DICOM")]
     OtherFormat(&'static str),
-    /// A valid JPEG or PNG that uses a rare feature the decoder lacks.
+    /// A valid file of a known format that uses a rare feature the decoder lacks.
     #[error("is a {format} picture that cannot be read here: {reason}")]
     Unsupported {
-        /// "JPEG" or "PNG".
+        /// "JPEG", "DICOM" and so on.
         format: &'static str,
         /// The feature.
         reason: String,
@@ -43,6 +45,30 @@ pub enum ImageError {
     TooMuchMemory {
         /// The limit in bytes.
         max_bytes: usize,
+    },
+    /// A window was asked for, and the picture has 8 bits a sample or colours.
+    #[error(
+        "has no values to see through a window: that takes a grey picture from DICOM, or with 16 bits"
+    )]
+    NoLevels,
+    /// A window that no function can be applied with.
+    #[error("cannot be seen through a window of centre {} and width {}: numbers are needed, and a width of 1 or more", .0.center, .0.width)]
+    Window(Window),
+    /// The file has no window or table of that name.
+    #[error("has no window '{wanted}'; it has: {}", .there.join(", "))]
+    NoPreset {
+        /// The name asked for.
+        wanted: String,
+        /// The names there are.
+        there: Vec<String>,
+    },
+    /// The file has no table (VOI LUT) of that number.
+    #[error("has no table {wanted} for its values; it has {there}")]
+    NoTable {
+        /// The number asked for, from 1 on.
+        wanted: usize,
+        /// How many there are.
+        there: usize,
     },
 }
 

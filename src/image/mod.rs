@@ -1,6 +1,7 @@
 //! Picture files to the tensor a classifier reads.
 //!
-//! Bytes of a JPEG or PNG file become a [`Picture`] ([`decode`], within [`Limits`]); a picture becomes the input
+//! Bytes of a picture file (JPEG, PNG, WebP, BMP, TIFF, DICOM) become a [`Picture`] ([`decode`], within [`Limits`]; [`decode_as`] through
+//! a window of choice); a picture becomes the input
 //! tensor of a network ([`preprocess`]), by the rules that the model's manifest states ([`Preprocessing`]).
 //! Nothing here opens a file, prints, or starts a thread, and no input makes it panic.
 //!
@@ -23,21 +24,26 @@
 //!   as in the tools that classifiers are trained with.
 //!
 //! # The order of the transformations
-//! decode, EXIF orientation, values 0 to 1, grey, crop, resize, stretch, mean and standard deviation, NCHW.
+//! decode, window, EXIF orientation, values 0 to 1, grey, crop, resize, stretch, mean and standard deviation, NCHW.
 
 mod decode;
+mod dicom;
 mod error;
 mod jpeg;
 mod picture;
 mod png;
 mod prepare;
 mod preprocessing;
+mod raster;
 mod resize;
+mod tiff;
+mod window;
 
-pub use self::decode::{Limits, decode};
+pub use self::decode::{Decoded, Limits, decode, decode_as};
 pub use self::error::{ImageError, PreprocessError};
 pub use self::picture::{Picture, Region};
 pub use self::prepare::{Prepared, preprocess, preprocess_region};
 pub use self::preprocessing::{Channels, Crop, Preprocessing, Resize, Stretch};
 pub(crate) use self::resize::fma;
 pub use self::resize::{resize_linear, resize_triangle};
+pub use self::window::{Applied, Function, Levels, Preset, Wanted, Window};

@@ -108,6 +108,26 @@ impl Picture {
         })
     }
 
+    /// Width, height and samples of a grey picture with 16 bits a sample; any other comes back as it is.
+    pub(super) fn into_grey16(self) -> Result<(u32, u32, Vec<u16>), Self> {
+        match self.samples {
+            Samples::Grey16(image) => Ok((image.width(), image.height(), image.into_raw())),
+            samples => Err(Self { samples }),
+        }
+    }
+
+    /// A decoder's image without its alpha, turned upright; `None` if it has no pixels, or samples that are no integers.
+    pub(super) fn opaque(image: DynamicImage, orientation: Orientation) -> Option<Self> {
+        let image = match image {
+            DynamicImage::ImageLumaA8(_) => DynamicImage::from(image.into_luma8()),
+            DynamicImage::ImageLumaA16(_) => DynamicImage::from(image.into_luma16()),
+            DynamicImage::ImageRgba8(_) => DynamicImage::from(image.into_rgb8()),
+            DynamicImage::ImageRgba16(_) => DynamicImage::from(image.into_rgb16()),
+            image => image,
+        };
+        Self::upright(image, orientation)
+    }
+
     /// Width in pixels, as displayed.
     #[must_use]
     pub fn width(&self) -> u32 {

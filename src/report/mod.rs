@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::EngineInfo;
 use crate::explain::{Explainer, HeatMap, Manner, Method, Observation, Question, Smooth, Target};
-use crate::image::{Picture, Preprocessing, Region};
+use crate::image::{Applied, Decoded, Preprocessing, Region, Wanted};
 use crate::lungs::Fields;
 use signature::Signature;
 
@@ -56,7 +56,7 @@ pub struct Report {
 }
 
 /// Which picture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PictureEntry {
     /// File name without its folder.
     pub name: String,
@@ -66,18 +66,32 @@ pub struct PictureEntry {
     pub width: u32,
     /// Height as displayed, in pixels.
     pub height: u32,
+    /// The window or table that its values were seen through; absent where its samples are greys or colours as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Applied>,
+    /// What of the file was not looked at, where it holds more: "the first of 20 frames".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl PictureEntry {
     /// The entry of a decoded file.
     #[must_use]
-    pub fn of(name: &str, bytes: &[u8], picture: &Picture) -> PictureEntry {
+    pub fn of(name: &str, bytes: &[u8], decoded: &Decoded) -> PictureEntry {
         PictureEntry {
             name: name.to_owned(),
             sha256: crate::model::sha256_hex(bytes),
-            width: picture.width(),
-            height: picture.height(),
+            width: decoded.picture.width(),
+            height: decoded.picture.height(),
+            window: decoded.levels.as_ref().and_then(|levels| levels.applied),
+            note: decoded.note.clone(),
         }
+    }
+
+    /// What to decode the file with, so that the same picture comes out.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        self.window.map_or(Wanted::Usual, Wanted::Exactly)
     }
 }
 

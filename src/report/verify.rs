@@ -144,6 +144,12 @@ impl Comparison {
             &claim.picture.height,
             &again.picture.height,
         );
+        self.fields(
+            "picture.window",
+            &claim.picture.window,
+            &again.picture.window,
+        );
+        self.fields("picture.note", &claim.picture.note, &again.picture.note);
         self.same(
             "explained.index",
             &claim.explained.index,

@@ -12,7 +12,7 @@ use super::{Explainer, now, thrown, to_json};
 use crate::explain::{
     self, ExplainError, METHODS, Manner, Method, Observation, Place, Smooth, Target,
 };
-use crate::image::Limits;
+use crate::image::{Applied, Limits, Wanted};
 use crate::render;
 use crate::report::{self, CompanionEntry};
 use crate::study::{Answer, Request, Study, StudyError};
@@ -32,24 +32,42 @@ pub(super) struct Options {
     counterfactual: bool,
 }
 
+/// The options of [`Explainer::open`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Opening {
+    window: Option<Applied>,
+}
+
 #[wasm_bindgen]
 impl Explainer {
-    /// Decodes a picture and scores it. Returns JSON: the file, the region that the network sees, the scores.
+    /// Decodes a picture and scores it. Options are JSON: `{"window"}`, what its values are seen through, `{"center", "width", "function"}` or `{"table"}`;
+    /// without one the file's own. Returns JSON: the file, the region that the network sees, the scores; `levels` where a window can be chosen: `{"low",
+    /// "high", "units", "presets": [{"name", "applied"}], "applied", "function"}`; `note` where the file holds more than is shown.
     ///
     /// # Errors
-    /// One line: why the file is no picture, or what failed.
-    pub fn open(&mut self, name: &str, bytes: &[u8]) -> Result<String, JsError> {
+    /// One line: why the file is no picture, why it cannot be seen through the window, or what failed.
+    pub fn open(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        options_json: Option<String>,
+    ) -> Result<String, JsError> {
+        let options = options_json.as_deref().map(serde_json::from_str);
+        let options: Opening = options.transpose().map_err(thrown)?.unwrap_or_default();
+        let wanted = options.window.map_or(Wanted::Usual, Wanted::Exactly);
         // The last picture's memory goes before the next one's comes.
         self.study = None;
         self.answer = None;
         self.parts = Parts::default();
         let start = now();
-        let study = Study::open(
+        let study = Study::open_as(
             &self.inner,
             self.lungs.as_ref(),
             name,
             bytes,
             &Limits::for_a_tab(),
+            &wanted,
         )
         .map_err(thrown)?;
         let scores = self.scores(&study.observation);
@@ -60,6 +78,8 @@ impl Explainer {
             "width": study.entry.width,
             "height": study.entry.height,
             "region": study.prepared.region,
+            "levels": study.levels,
+            "note": study.entry.note,
             "companion": companion,
             "warning": companion.as_ref().and_then(CompanionEntry::warning),
             "scores": scores,

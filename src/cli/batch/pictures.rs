@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub struct Job {
     pub stem: String,
 }
 
-/// Every picture that `given` means, in order. A folder stands for the JPEG and PNG files in it and below, a `.csv` or `.jsonl` file
+/// Every picture that `given` means, in order. A folder stands for the pictures in it and below, a `.csv` or `.jsonl` file
 /// for the pictures that it lists, by paths from its own folder.
 pub fn expand(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut pictures = Vec::new();
@@ -33,7 +34,10 @@ pub fn expand(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
                         .filter(|file| is_picture(file)),
                 );
                 if pictures.len() == before {
-                    return Err(Failure::of(path, "holds no JPEG or PNG pictures"));
+                    return Err(Failure::of(
+                        path,
+                        "holds no pictures (JPEG, PNG, WebP, BMP, TIFF, DICOM)",
+                    ));
                 }
             }
             "csv" => pictures.extend(of_csv(path, &COLUMNS)?),
@@ -46,10 +50,21 @@ pub fn expand(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 
 fn is_picture(file: &Path) -> bool {
     let own = file.to_string_lossy();
-    // Results of an earlier call are no pictures.
-    matches!(files::ending(file).as_str(), "jpg" | "jpeg" | "png")
-        && !own.ends_with(".overlay.png")
-        && !own.ends_with(".figure.png")
+    match files::ending(file).as_str() {
+        // Results of an earlier call are no pictures.
+        "png" => !own.ends_with(".overlay.png") && !own.ends_with(".figure.png"),
+        "jpg" | "jpeg" | "webp" | "bmp" | "tif" | "tiff" | "dcm" | "dicom" | "dic" => true,
+        // Archives name DICOM files by numbers and identifiers.
+        ending => ending.bytes().all(|c| c.is_ascii_digit()) && says_dicom(file),
+    }
+}
+
+/// Whether a file begins as DICOM files do.
+fn says_dicom(file: &Path) -> bool {
+    let mut head = [0; 132];
+    fs::File::open(file)
+        .and_then(|mut file| file.read_exact(&mut head))
+        .is_ok_and(|()| head.ends_with(b"DICM"))
 }
 
 /// The paths in the first of `columns` that a CSV file has, from its own folder.
@@ -157,6 +172,15 @@ mod tests {
             expand(&[folder.path().into()]).unwrap(),
             [at("b.png"), at("deep/a.JPG")]
         );
+        // A DICOM file without an ending, and what is none.
+        let mut dicom = [0; 132];
+        dicom[128..].copy_from_slice(b"DICM");
+        fs::write(at("IM0001"), dicom).unwrap();
+        fs::write(at("README"), "no picture").unwrap();
+        assert_eq!(
+            expand(&[folder.path().into()]).unwrap(),
+            [at("IM0001"), at("b.png"), at("deep/a.JPG")]
+        );
         fs::write(at("list.csv"), "id,File\n1,b.png\n2,\n3,\"x, y.png\"\n").unwrap();
         assert_eq!(
             expand(&[at("list.csv")]).unwrap(),
@@ -183,6 +207,6 @@ mod tests {
         );
         fs::create_dir(at("empty")).unwrap();
         let empty = expand(&[at("empty")]).unwrap_err().to_string();
-        assert!(empty.contains("no JPEG or PNG"), "{empty}");
+        assert!(empty.contains("holds no pictures"), "{empty}");
     }
 }

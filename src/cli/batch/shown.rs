@@ -20,6 +20,8 @@ pub struct Shown {
     /// How many pictures have their highest score for each class.
     best: BTreeMap<String, usize>,
     warnings: Vec<String>,
+    /// What is not shown of files that hold more than a picture.
+    notes: Vec<String>,
 }
 
 impl Default for Shown {
@@ -34,6 +36,7 @@ impl Default for Shown {
             rows: 0,
             best: BTreeMap::new(),
             warnings: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }
@@ -48,6 +51,10 @@ impl Shown {
         if let Some(warning) = report.companion.as_ref().and_then(CompanionEntry::warning) {
             self.warnings
                 .push(format!("{} {warning}", report.picture.name));
+        }
+        if let Some(note) = &report.picture.note {
+            self.notes
+                .push(format!("{} is {note}", report.picture.name));
         }
         if self.rows > MOST_ROWS {
             return;
@@ -103,6 +110,9 @@ impl Shown {
         }
         for warning in self.warnings.iter().take(MOST_ROWS) {
             say(warning);
+        }
+        for note in self.notes.iter().take(MOST_ROWS) {
+            say(note);
         }
         say(&self.table.to_string());
         if self.rows > MOST_ROWS {

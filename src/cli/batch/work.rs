@@ -13,7 +13,7 @@ use super::super::waiting::Waiting;
 use super::super::{files, keys};
 use super::pictures::Job;
 use crate::explain::{Explainer, method};
-use crate::image::Limits;
+use crate::image::{Limits, Wanted, decode_as};
 use crate::lungs::Lungs;
 use crate::model::sha256_hex;
 use crate::regions::Coco;
@@ -29,6 +29,7 @@ pub struct Work<'a> {
     pub lungs: Option<&'a Lungs>,
     /// A question a class.
     pub requests: Vec<Request>,
+    pub wanted: Wanted,
     /// The pictures of the call by where they really are.
     pub inputs: HashMap<PathBuf, PathBuf>,
     pub watch: Waiting,
@@ -123,7 +124,8 @@ impl Work<'_> {
             .unwrap_or_default()
             .to_string_lossy();
         let limits = Limits::default();
-        let study = Study::open(self.explainer, self.lungs, &name, bytes, &limits);
+        let (explainer, lungs) = (self.explainer, self.lungs);
+        let study = Study::open_as(explainer, lungs, &name, bytes, &limits, &self.wanted);
         study.map_err(|error| Failure::of(&job.picture, error))
     }
 
@@ -191,7 +193,8 @@ impl Work<'_> {
             && report.method == method.id()
             && report.explained.counterfactual == request.counterfactual
             && report.manner() == explainer.manner()
-            && report.signature.is_some() == self.key.is_some();
+            && report.signature.is_some() == self.key.is_some()
+            && self.seen_alike(&report, bytes);
         let as_high = || {
             let text = fs::read(self.result(job, request, File::Annotations)).ok()?;
             let written: Coco = serde_json::from_slice(&text).ok()?;
@@ -201,6 +204,16 @@ impl Work<'_> {
             && (self.files().all(|file| file != File::Annotations)
                 || as_high() == Some(self.threshold()));
         same.then_some(report)
+    }
+
+    /// Whether a report's picture was seen through the window that is wanted now.
+    fn seen_alike(&self, report: &Report, bytes: &[u8]) -> bool {
+        if report.picture.window.is_none() && self.wanted == Wanted::Usual {
+            return true;
+        }
+        let decoded = decode_as(bytes, &Limits::default(), &self.wanted).ok();
+        let levels = decoded.and_then(|decoded| decoded.levels);
+        levels.is_some_and(|levels| levels.applied == report.picture.window)
     }
 }
 

@@ -15,7 +15,7 @@ use super::waiting::Waiting;
 use super::{Outcome, args, files, say};
 use crate::explain::Explainer;
 use crate::guard::caught;
-use crate::image::Limits;
+use crate::image::{Limits, Wanted};
 use crate::lungs::Lungs;
 use crate::study::{Request, Study};
 use crate::survey::{MeanMap, Measures, Picture, findings, measure, summarize};
@@ -29,6 +29,7 @@ pub fn run(arguments: &args::Survey) -> Outcome {
         place,
         explainer,
         lungs,
+        wanted,
         ..
     } = ready;
     let list = List::read(&arguments.manifest, &explainer.model.manifest)?;
@@ -48,7 +49,7 @@ pub fn run(arguments: &args::Survey) -> Outcome {
         in_order(
             list.entries.into_iter(),
             |entry| {
-                let looked = caught(|| look(&explainer, lungs.as_ref(), &request, &entry));
+                let looked = caught(|| look(&explainer, lungs.as_ref(), &request, &wanted, &entry));
                 let looked = looked.unwrap_or_else(|panic| Err(Failure::of(&entry.file, panic)));
                 (entry, looked)
             },
@@ -128,12 +129,14 @@ fn look(
     explainer: &Explainer,
     lungs: Option<&Lungs>,
     request: &Request,
+    wanted: &Wanted,
     entry: &Entry,
 ) -> Result<(Measures, Array2<f32>), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::of(&entry.file, error);
     let bytes = files::read(&entry.file)?;
     let name = entry.file.file_name().unwrap_or_default().to_string_lossy();
-    let study = Study::open(explainer, lungs, &name, &bytes, &Limits::default());
+    let limits = Limits::default();
+    let study = Study::open_as(explainer, lungs, &name, &bytes, &limits, wanted);
     let study = study.map_err(|error| failed(&error))?;
     let answer = study.ask_watched(explainer, request, &Waiting::AmongOthers);
     let answer = answer.map_err(|error| failed(&error))?;
