@@ -1,9 +1,9 @@
-/** Ways in: the two file pickers, drop, and paste. An .onnx file is a model, wherever it comes in. */
+/** Ways in: the file pickers, the camera of a phone, drop (folders too), and paste. An .onnx file is a model, wherever it comes in. */
 import type { Session } from './session.ts';
 import { need } from './view/dom.ts';
 
 export function openDoors(session: Session): void {
-  for (const id of ['picture-input', 'model-input']) {
+  for (const id of ['picture-input', 'camera-input', 'model-input']) {
     const input = need(id, HTMLInputElement);
     input.addEventListener('change', () => {
       const files = [...(input.files ?? [])];
@@ -34,8 +34,62 @@ function openDrop(session: Session): void {
     veil(false);
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    receive(session, [...(event.dataTransfer?.files ?? [])], false);
+    if (!event.dataTransfer) return;
+    void dropped(event.dataTransfer).then((files) => receive(session, files, false));
   });
+}
+
+/** The most files that a dropped folder gives. */
+const MOST = 2000;
+
+/** The files of a drop, and of a dropped folder those that may be pictures or models. */
+async function dropped(transfer: DataTransfer): Promise<File[]> {
+  const files = [...transfer.files];
+  // Entries must be asked for before the first rest.
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry());
+  if (!entries.some((entry) => entry?.isDirectory)) return files;
+  const found: File[] = [];
+  for (const entry of entries) {
+    if (entry) await gather(entry, found, true);
+  }
+  return found;
+}
+
+async function gather(entry: FileSystemEntry, found: File[], asked: boolean): Promise<void> {
+  if (found.length >= MOST || (entry.name.startsWith('.') && !asked)) return;
+  if (isFile(entry)) {
+    if (!asked && !isWanted(entry.name)) return;
+    found.push(await new Promise<File>((resolve, reject) => entry.file(resolve, reject)));
+  } else if (isFolder(entry)) {
+    const reader = entry.createReader();
+    const inside: FileSystemEntry[] = [];
+    // A reader gives a hundred entries or so at a time, and none at the end.
+    for (;;) {
+      const more = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+        reader.readEntries(resolve, reject),
+      );
+      if (more.length === 0 || inside.length >= MOST) break;
+      inside.push(...more);
+    }
+    inside.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+    for (const child of inside) await gather(child, found, false);
+  }
+}
+
+function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
+  return entry.isFile;
+}
+
+function isFolder(entry: FileSystemEntry): entry is FileSystemDirectoryEntry {
+  return entry.isDirectory;
+}
+
+const PICTURES = /\.(png|jpe?g|webp|bmp|tiff?|dcm|dicom|dic)$/i;
+
+/** Pictures, models, and what archives name by numbers or without an ending, as they do DICOM files; not an archive's index. */
+function isWanted(name: string): boolean {
+  if (/^(dicomdir|readme|license)$/i.test(name)) return false;
+  return PICTURES.test(name) || /\.(onnx|json)$/i.test(name) || /(^[^.]+|\.\d+)$/.test(name);
 }
 
 function receive(session: Session, files: File[], asModel: boolean): void {
@@ -48,7 +102,7 @@ function receive(session: Session, files: File[], asModel: boolean): void {
   const model =
     files.find((file) => ending(file, '.onnx')) ??
     (asModel ? files.find((file) => !texts.includes(file)) : undefined);
-  const pictures = files.filter((file) => ending(file, '.png', '.jpg', '.jpeg'));
+  const pictures = files.filter(({ name }) => PICTURES.test(name));
   if (asModel && !model) {
     session.complain(`${texts[0]?.name}: no model. Choose it together with its .onnx file.`);
     return;

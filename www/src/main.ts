@@ -24,6 +24,7 @@ import { SettingsView } from './view/settings.ts';
 import { BarView } from './view/stage/bar.ts';
 import { StageView } from './view/stage/stage.ts';
 import { TrayView } from './view/tray.ts';
+import { WindowView } from './view/window.ts';
 import type {} from './window.ts';
 
 /** The classifiers that come with the page, the first to begin with. */
@@ -53,6 +54,7 @@ const views: { update(session: Session): void }[] = [
   new OptionsView(session),
   new CompareView(session, MODELS),
   new LookView(session),
+  new WindowView(session),
   new SeenView(),
   new ChecksView(session, doubts),
   new HideView(session),

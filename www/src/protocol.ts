@@ -1,6 +1,7 @@
 /** Messages between the page and its worker. Each request has an id, each answer names the request it answers. */
 import type { CheckEntry, Hide, Hidden, Whereabouts } from './doubt.ts';
 import type {
+  Applied,
   Catalogue,
   ExplainOptions,
   Explanation,
@@ -12,6 +13,8 @@ import type {
 export interface PictureFile {
   key: number;
   file: File;
+  /** What its values are seen through; null for the file's own choice. */
+  window: Applied | null;
 }
 
 /** Where a shipped model's files are. */

@@ -6,6 +6,7 @@ import type {
   Kind,
   Look,
   ModelSource,
+  PictureFile,
   Progress,
   RequestOf,
   ShippedModel,
@@ -27,7 +28,7 @@ import {
   type Shown,
   type Sight,
 } from './session/visit.ts';
-import type { ExplainOptions, Manifest, Report } from './types.ts';
+import type { Applied, ExplainOptions, Manifest, Report } from './types.ts';
 
 export class Session {
   phase: Phase = 'loading';
@@ -112,7 +113,7 @@ export class Session {
   async #adopt(loaded: LoadedModel, manifest: Manifest): Promise<void> {
     const { model } = await this.#client.ask('configure', { manifest: JSON.stringify(manifest) });
     this.loaded = { ...loaded, model, own: true };
-    for (const picture of this.pictures) picture.scored = null;
+    for (const picture of this.pictures) Object.assign(picture, { scored: null, stale: false });
     if (model.labels.length !== loaded.model.labels.length) {
       for (const picture of this.pictures) picture.class = null;
       this.question = { ...this.question, contrast: null };
@@ -123,7 +124,14 @@ export class Session {
   /** Takes pictures in; the first of them is shown next. */
   add(files: File[]): void {
     if (files.length === 0) return;
-    const added = files.map((file) => ({ key: ++this.#keys, file, scored: null, class: null }));
+    const added = files.map((file) => ({
+      key: ++this.#keys,
+      file,
+      scored: null,
+      window: null,
+      stale: false,
+      class: null,
+    }));
     this.problems = [];
     this.pictures.push(...added);
     this.active = added[0] ?? null;
@@ -142,6 +150,13 @@ export class Session {
     this.problems = [];
     this.#attempted = '';
     this.#outcome = 'nothing';
+    void this.#work();
+  }
+
+  /** Shows a picture's values through another window and scores it again: the network sees what is shown. */
+  seeThrough(picture: Picture, window: Applied | null): void {
+    picture.window = window;
+    picture.stale = picture.scored !== null;
     void this.#work();
   }
 
@@ -246,6 +261,7 @@ export class Session {
     if (this.#loading || !this.loaded) return null;
     const { active } = this;
     if (active && !active.scored) return () => this.#score(active);
+    if (active?.stale) return () => this.#rescore(active);
     if (active?.scored && this.#wish(active) !== this.#attempted) {
       const { scored } = active;
       return () => this.#view(active, scored);
@@ -269,12 +285,33 @@ export class Session {
     }
   }
 
-  async #view(picture: Picture, scored: NonNullable<Picture['scored']>): Promise<void> {
+  /** Scores and shows a picture through the window of this moment: while it is dragged, the next one is there before the answer is. */
+  async #rescore(picture: Picture): Promise<void> {
+    const file = bare(picture);
+    const model = this.loaded;
+    try {
+      const scored = await this.#client.ask('score', { picture: file });
+      if (this.loaded !== model) return;
+      picture.scored?.thumb.close();
+      picture.scored = scored;
+      picture.stale = picture.window !== file.window;
+      if (this.active === picture) await this.#view(picture, scored, file);
+    } catch (error) {
+      Object.assign(picture, { window: null, stale: file.window !== null });
+      await this.#failed(picture.file.name, error);
+    }
+  }
+
+  async #view(
+    picture: Picture,
+    scored: NonNullable<Picture['scored']>,
+    file: PictureFile = bare(picture),
+  ): Promise<void> {
     const model = this.loaded;
     const wanted = this.#options(picture);
     if (!model || !wanted) return;
-    this.#attempted = this.#wish(picture);
-    const request = { picture: bare(picture), options: wanted };
+    this.#attempted = this.#wish(picture, file.window);
+    const request = { picture: file, options: wanted };
     try {
       const { stamp, ...answer } = await this.#client.ask('view', request);
       const before = this.shown?.painted ?? null;
@@ -319,7 +356,9 @@ export class Session {
       this.loaded = { source, ...answer, own: false };
       if (source.kind === 'files') this.owned = withModel(this.owned, source);
       this.question = NO_QUESTION;
-      for (const picture of this.pictures) Object.assign(picture, { scored: null, class: null });
+      for (const picture of this.pictures) {
+        Object.assign(picture, { scored: null, stale: false, class: null });
+      }
       this.#attempted = '';
       this.#outcome = this.active ? this.#outcome : 'nothing';
       const settings = this.loaded.model.guessed ? kept(this.loaded.model.sha256) : null;
@@ -360,8 +399,8 @@ export class Session {
     this.#attempted = attempted;
   }
 
-  #wish(picture: Picture): string {
-    return JSON.stringify([picture.key, this.#options(picture)]);
+  #wish(picture: Picture, window = picture.window): string {
+    return JSON.stringify([picture.key, window, this.#options(picture)]);
   }
 
   #options(picture: Picture): ExplainOptions | null {

@@ -112,6 +112,21 @@ export interface Region {
   height: number;
 }
 
+/** What made the greys of a picture out of its values: a window over them, or a table of the file. */
+export type Applied = { center: number; width: number; function: string } | { table: number };
+
+/** The values of a picture that can be seen through a window. */
+export interface Levels {
+  low: number;
+  high: number;
+  units: string | null;
+  presets: { name: string; applied: Applied }[];
+  /** Null where the values are greys as they are. */
+  applied: Applied | null;
+  /** The function of windows that are chosen by hand. */
+  function: string;
+}
+
 export interface OpenedPicture {
   name: string;
   sha256: string;
@@ -119,6 +134,10 @@ export interface OpenedPicture {
   height: number;
   /** The part of the picture that the network sees. */
   region: Region;
+  /** Null where there is no window to choose: 8 bits, or colours. */
+  levels: Levels | null;
+  /** What of the file is not shown, where it holds more: "the first of 20 frames". */
+  note: string | null;
   /** What the segmenter that looked at it first says of it. */
   companion: {
     id: string;
@@ -150,7 +169,14 @@ export interface ExplainOptions {
 /** `gradlens.report/1`; what the page does not read itself stays as the engine wrote it. */
 export interface Report {
   schema: string;
-  picture: { name: string; sha256: string; width: number; height: number };
+  picture: {
+    name: string;
+    sha256: string;
+    width: number;
+    height: number;
+    window?: Applied;
+    note?: string;
+  };
   model: { id: string; sha256: string; gradient_sha256: string };
   scores: Omit<Score, 'name'>[];
   explained: { index: number; label: string; contrast: string | null; target: string };

@@ -96,7 +96,7 @@ export class Comparison {
     if (this.#ended || !shown || !loaded) return null;
     const source = this.wish.source ?? loaded.source;
     const settings = this.wish.source ? null : this.#settings();
-    const key = [shown.picture.key, nameOf(source), settings, this.wish, shown.options];
+    const key = [bare(shown.picture), nameOf(source), settings, this.wish, shown.options];
     const wanted = JSON.stringify(key) + loaded.model.sha256;
     return wanted === this.#attempted ? null : wanted;
   }

@@ -1,6 +1,7 @@
 /** What a visit consists of: pictures, questions, what is shown, and the model that is asked. */
 import type { AnswerOf, ModelSource, PictureFile, Pixels } from '../protocol.ts';
 import type {
+  Applied,
   Catalogue,
   ExplainOptions,
   Explanation,
@@ -16,6 +17,10 @@ export interface Picture {
   readonly file: File;
   /** Null until the engine has scored it. */
   scored: { opened: OpenedPicture; thumb: ImageBitmap } | null;
+  /** What its values are seen through; null for the file's own choice. */
+  window: Applied | null;
+  /** Whether `scored` is of another window. */
+  stale: boolean;
   /** The class to explain; null for the one with the highest score. */
   class: number | null;
 }
@@ -137,8 +142,8 @@ export function methodOf(
 }
 
 /** What the engine needs of a picture. */
-export function bare({ key, file }: Picture): PictureFile {
-  return { key, file };
+export function bare({ key, file, window }: Picture): PictureFile {
+  return { key, file, window };
 }
 
 export function nameOf(source: ModelSource): string {

@@ -169,7 +169,8 @@ export class HideView {
   }
 
   #wish(): string {
-    return JSON.stringify([this.#of, this.#boxes, this.#fill.value]);
+    const window = this.#session.shown?.opened.levels?.applied;
+    return JSON.stringify([this.#of, window, this.#boxes, this.#fill.value]);
   }
 
   #show({ opened }: Shown, hidden: Hidden): void {

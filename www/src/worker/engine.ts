@@ -20,6 +20,8 @@ import { startWasm, type Glue } from './wasm.ts';
 /** What is open in the explainer, so that nothing is computed twice. */
 interface Open {
   key: number;
+  /** What its values are seen through, as JSON. */
+  window: string;
   opened: OpenedPicture;
   /** Names its pixels among all that any worker ever opened. */
   stamp: string;
@@ -187,20 +189,22 @@ export class Engine {
 
   /** Opens the picture and scores it, unless it is open. */
   async open(picture: PictureFile): Promise<OpenedPicture> {
-    if (this.#open?.key === picture.key) return this.#open.opened;
+    const window = JSON.stringify(picture.window);
+    if (this.#open?.key === picture.key && this.#open.window === window) return this.#open.opened;
     const bytes = await read(picture.file);
     this.#open = null;
     // The first report will want it; it is computed while this thread runs the network.
     const digested = this.digest({});
     let opened: OpenedPicture;
     try {
-      opened = JSON.parse(this.#loaded().open(picture.file.name, bytes)) as OpenedPicture;
+      const text = this.#loaded().open(picture.file.name, bytes, `{"window":${window}}`);
+      opened = JSON.parse(text) as OpenedPicture;
     } finally {
       // Whatever comes next may change the model, and with it the checksum.
       await digested;
     }
     const stamp = `${performance.timeOrigin}/${++this.#stamps}`;
-    this.#open = { key: picture.key, opened, stamp, map: null };
+    this.#open = { key: picture.key, window, opened, stamp, map: null };
     return opened;
   }
 
