@@ -2,14 +2,28 @@
 import { contours } from 'd3-contour';
 import { enlarge, type Placed, type RawMap } from './map.ts';
 
-/** Enlarged once a map: a slider asks for many thresholds of one. */
-const grids = new WeakMap<RawMap, RawMap>();
+/** Of a map: enlarged once, as a slider asks for many thresholds; and the last line, as several panels show it. */
+interface Drawn {
+  grid: RawMap;
+  share: number;
+  path: string;
+}
+
+const drawn = new WeakMap<RawMap, Drawn>();
 
 /** The line as an SVG path in the picture's pixels; empty where nothing, or nothing but the threshold, is reached. */
 export function contour({ map, region }: Placed, share: number): string {
   const threshold = map.max * share;
   if (share <= 0 || map.max <= 0 || threshold <= map.min) return '';
-  const grid = enlarged(map, region);
+  const before = drawn.get(map);
+  if (before?.share === share) return before.path;
+  const grid = before?.grid ?? enlarge(map, region);
+  const path = line(grid, region, threshold);
+  drawn.set(map, { grid, share, path });
+  return path;
+}
+
+function line(grid: RawMap, region: Placed['region'], threshold: number): string {
   const { coordinates } = contours()
     .size([grid.width, grid.height])
     .contour(grid.values, threshold);
@@ -21,10 +35,4 @@ export function contour({ map, region }: Placed, share: number): string {
     .flat()
     .map((ring) => `M${ring.map(point).join('L')}Z`)
     .join('');
-}
-
-function enlarged(map: RawMap, region: Placed['region']): RawMap {
-  const grid = grids.get(map) ?? enlarge(map, region);
-  grids.set(map, grid);
-  return grid;
 }
