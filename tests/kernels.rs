@@ -360,7 +360,8 @@ fn convolutions_of_random_geometry_are_what_the_definition_says() {
         let bias = floats(convolution.rows);
         let maps = floats(convolution.maps * window.size[0] * window.size[1]);
         let mut found = vec![f32::NAN; convolution.rows * window.positions()];
-        let prepared = convolution.prepare(&kernels);
+        let mut prepared = vec![f32::NAN; convolution.prepared_length()];
+        convolution.prepare(&kernels, &mut prepared);
         convolution.run(&prepared, &bias, &maps, &mut found);
         let expected = by_definition(&convolution, &kernels, &bias, &maps);
         // Sums are of up to 1500 numbers below one.

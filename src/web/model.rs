@@ -40,7 +40,7 @@ impl Explainer {
     /// One line: what is wrong with the model or its manifest.
     #[wasm_bindgen(constructor)]
     pub fn new(
-        model: &[u8],
+        model: Vec<u8>,
         manifest_json: Option<String>,
         file_name: &str,
         read: Option<js_sys::Function>,
@@ -59,8 +59,10 @@ impl Explainer {
             Some(true) => Model::open_unidentified,
             _ => Model::open_beside,
         };
-        let model = open(model, manifest_json.as_deref(), id, &Chosen(read));
-        let model = Arc::new(model.map_err(thrown)?);
+        let opened = open(&model, manifest_json.as_deref(), id, &Chosen(read));
+        // The file's memory goes before the engine asks for its own.
+        drop(model);
+        let model = Arc::new(opened.map_err(thrown)?);
         let engine: Arc<dyn Engine> = Arc::new(Tract);
         say("deriving its gradient graph");
         let inner = explain::Explainer::new(engine.clone(), model, None).map_err(thrown)?;

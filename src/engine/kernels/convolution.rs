@@ -3,8 +3,7 @@
 use super::after::After;
 use super::depthwise::{self, Kernels};
 use super::gather::{self, Maps};
-use super::product::{self, Weights, in_panels};
-use super::tile::ROWS;
+use super::product::{self, Weights};
 use super::window::{Window, with_rims};
 use super::winograd::{self, Squares};
 
@@ -53,17 +52,34 @@ impl Convolution {
         ]
     }
 
-    /// Kernels `[rows, maps / groups, y, x]` in the form that [`run`](Convolution::run) wants, which is nobody else's business.
+    /// How long the kernels are in the form that [`run`](Convolution::run) wants.
     #[must_use]
-    pub fn prepare(&self, kernels: &[f32]) -> Vec<f32> {
+    pub fn prepared_length(&self) -> usize {
         let [rows, depth] = self.matrix();
         match self.way() {
-            Way::Depthwise => kernels.to_vec(),
-            Way::Squares => winograd::transformed(kernels, self.rows, self.maps),
+            Way::Depthwise => rows * depth * self.groups,
+            Way::Squares => winograd::transformed_length(self.rows, self.maps),
+            Way::Columns => product::panels_length(rows, depth) * self.groups,
+        }
+    }
+
+    /// Writes kernels `[rows, maps / groups, y, x]` in the form that [`run`](Convolution::run) wants, which is nobody else's business.
+    ///
+    /// # Panics
+    /// Where there are not as many kernels as the geometry says, or `to` is not as [long](Convolution::prepared_length) as they become.
+    pub fn prepare(&self, kernels: &[f32], to: &mut [f32]) {
+        let [rows, depth] = self.matrix();
+        assert_eq!(kernels.len(), rows * depth * self.groups);
+        assert_eq!(to.len(), self.prepared_length());
+        match self.way() {
+            Way::Depthwise => to.copy_from_slice(kernels),
+            Way::Squares => winograd::write_transformed(kernels, self.maps, to),
             Way::Columns => {
                 let matrices = kernels.chunks_exact((rows * depth).max(1));
-                let panels = matrices.map(|matrix| in_panels(matrix, depth));
-                panels.collect::<Vec<_>>().concat()
+                let panels = to.chunks_exact_mut(product::panels_length(rows, depth).max(1));
+                for (matrix, panels) in matrices.zip(panels) {
+                    product::write_panels(matrix, depth, panels);
+                }
             }
         }
     }
@@ -125,7 +141,7 @@ impl Convolution {
         let [rows, depth] = self.matrix();
         let taps = window.tap_offsets(size[1]);
         let count = self.maps / self.groups;
-        let panels = rows.div_ceil(ROWS) * ROWS * depth;
+        let panels = product::panels_length(rows, depth);
         let parts = kernels.chunks_exact(panels).zip(bias.chunks_exact(rows));
         let maps = maps.chunks_exact(count * size.iter().product::<usize>());
         let results = result.chunks_exact_mut(rows * window.positions());

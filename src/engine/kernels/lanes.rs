@@ -207,6 +207,14 @@ impl Lanes {
     }
 }
 
+/// Rows of floats for columns.
+#[inline(always)]
+pub(super) fn transposed([a, b, c, d]: [Lanes; LANES]) -> [Lanes; LANES] {
+    let ([ac, ac_upper], [bd, bd_upper]) = (a.in_turns(c), b.in_turns(d));
+    let ([first, second], [third, fourth]) = (ac.in_turns(bd), ac_upper.in_turns(bd_upper));
+    [first, second, third, fourth]
+}
+
 impl Lanes {
     /// The floats.
     #[inline(always)]

@@ -101,8 +101,14 @@ impl Convolve {
     /// The kernels in the form that running wants.
     fn prepared(&self) -> TractResult<Tensor> {
         let kernels = self.kernels.try_as_plain_ram()?;
-        let prepared = self.convolution.prepare(kernels.as_slice::<f32>()?);
-        Tensor::from_shape(&[prepared.len()], &prepared)
+        let length = self.convolution.prepared_length();
+        // Safety: every value is written below; floats have no invalid bits.
+        let mut prepared = unsafe { Tensor::uninitialized::<f32>(&[length])? };
+        let mut values = prepared.try_as_plain_ram_mut()?;
+        let kernels = kernels.as_slice::<f32>()?;
+        self.convolution
+            .prepare(kernels, values.as_slice_mut::<f32>()?);
+        Ok(prepared)
     }
 
     fn shape(&self) -> [usize; 4] {

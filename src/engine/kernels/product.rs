@@ -4,29 +4,46 @@ use std::ops::Range;
 
 use super::after::{After, finish};
 use super::divide::{self, Shared};
-use super::lanes::{LANES, Lanes};
+use super::lanes::{LANES, Lanes, transposed};
 use super::room::with_room;
 use super::tile::{COLUMNS, ROWS, Sums, add_product};
 
 /// Floats of columns that are made at a time: they stay in a core's second cache, beside the weights that pass by.
 const BLOCK: usize = 64 << 10;
 
-/// Rewrites a matrix `[rows, depth]` into panels of [`ROWS`] rows, `[depth, ROWS]` each, the last one filled up with zeros.
-pub(super) fn in_panels(matrix: &[f32], depth: usize) -> Vec<f32> {
+/// Floats of a matrix `[rows, depth]` in panels.
+pub(super) fn panels_length(rows: usize, depth: usize) -> usize {
+    rows.next_multiple_of(ROWS) * depth
+}
+
+/// Writes a matrix `[rows, depth]` as panels of [`ROWS`] rows, `[depth, ROWS]` each, the last one filled up with zeros.
+pub(super) fn write_panels(matrix: &[f32], depth: usize, to: &mut [f32]) {
     let zeros = vec![0.0; depth];
-    let panels = matrix.chunks((ROWS * depth).max(1)).map(|rows| {
+    let panels = to.chunks_exact_mut((ROWS * depth).max(1));
+    for (rows, panel) in matrix.chunks((ROWS * depth).max(1)).zip(panels) {
         let row = |index: usize| rows.get(index * depth..(index + 1) * depth);
         let rows: [&[f32]; ROWS] = std::array::from_fn(|index| row(index).unwrap_or(&zeros));
-        let steps = (0..depth).map(|step| rows.map(|row| row[step]));
-        steps.collect::<Vec<[f32; ROWS]>>().into_flattened()
-    });
-    panels.collect::<Vec<_>>().concat()
+        let (squares, rest) = panel.as_chunks_mut::<{ ROWS * LANES }>();
+        for (index, square) in squares.iter_mut().enumerate() {
+            // Safety: a square is a vector of each row, which are `depth` long, and the panel holds as many steps.
+            unsafe {
+                let vectors = rows.map(|row| Lanes::load(row.as_ptr().add(index * LANES)));
+                for (step, vector) in transposed(vectors).into_iter().enumerate() {
+                    vector.store(square.as_mut_ptr().add(step * ROWS));
+                }
+            }
+        }
+        let done = squares.len() * LANES;
+        for (step, values) in rest.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+            *values = rows.map(|row| row[done + step]);
+        }
+    }
 }
 
 /// A matrix of weights, what is added to its rows' products, and what comes after.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weights<'a> {
-    /// Panels of [`ROWS`] rows, as [`in_panels`] makes them.
+    /// Panels of [`ROWS`] rows, as [`write_panels`] makes them.
     pub panels: &'a [f32],
     pub rows: usize,
     pub depth: usize,

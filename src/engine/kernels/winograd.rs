@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use super::after::{After, finish};
 use super::divide::{self, Shared};
-use super::lanes::{LANES, Lanes};
-use super::product::{Parts, in_panels};
+use super::lanes::{LANES, Lanes, transposed};
+use super::product::Parts;
 use super::room::with_room;
 use super::tile::{COLUMNS, ROWS, add_product};
 use super::window::{Window, with_each_rim};
@@ -32,36 +32,45 @@ pub(super) fn fits(window: &Window, rows: usize, maps: usize) -> bool {
         && window.output.iter().all(|&size| size >= 4)
 }
 
-/// Kernels `[rows, maps, 3, 3]`, transformed: for each panel of rows and each product, `[maps, ROWS]`.
-pub(super) fn transformed(kernels: &[f32], rows: usize, maps: usize) -> Vec<f32> {
-    let panels = rows.div_ceil(ROWS);
-    let length = maps * ROWS;
-    let mut all = vec![0.0; panels * PRODUCTS * length];
-    let mut matrix = vec![0.0; rows * maps];
-    let kernels: Vec<_> = kernels
-        .as_chunks::<9>()
-        .0
-        .iter()
-        .map(transformed_kernel)
-        .collect();
-    for product in 0..PRODUCTS {
-        for (value, kernel) in matrix.iter_mut().zip(&kernels) {
-            *value = kernel[product];
-        }
-        let in_panels = in_panels(&matrix, maps);
-        for (panel, values) in in_panels.chunks_exact(length).enumerate() {
-            all[(panel * PRODUCTS + product) * length..][..length].copy_from_slice(values);
-        }
-    }
-    all
+/// Floats of transformed kernels.
+pub(super) fn transformed_length(rows: usize, maps: usize) -> usize {
+    rows.next_multiple_of(ROWS) * PRODUCTS * maps
 }
 
-/// `G g Gᵀ`.
-fn transformed_kernel(kernel: &[f32; 9]) -> [f32; PRODUCTS] {
-    let stretch = |[a, b, c]: [f32; 3]| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
-    let columns: [[f32; 4]; 3] =
-        std::array::from_fn(|x| stretch([kernel[x], kernel[3 + x], kernel[6 + x]]));
-    let rows: [[f32; 4]; 4] =
+/// Writes kernels `[rows, maps, 3, 3]` transformed: for each panel of rows and each product, `[maps, ROWS]`.
+pub(super) fn write_transformed(kernels: &[f32], maps: usize, to: &mut [f32]) {
+    let length = maps * ROWS;
+    let missing = vec![[0.0; 9]; maps];
+    let (kernels, _) = kernels.as_chunks::<9>();
+    let panels = to.chunks_exact_mut((PRODUCTS * length).max(1));
+    for (rows, panel) in kernels.chunks(length.max(1)).zip(panels) {
+        let row = |index: usize| rows.get(index * maps..(index + 1) * maps);
+        let rows: [&[[f32; 9]]; ROWS] = std::array::from_fn(|index| row(index).unwrap_or(&missing));
+        for map in 0..maps {
+            let products = transformed(rows.map(|row| &row[map]));
+            for (product, values) in products.into_iter().enumerate() {
+                panel[product * length + map * ROWS..][..ROWS].copy_from_slice(&values.to_array());
+            }
+        }
+    }
+}
+
+/// `G g Gᵀ` of a kernel in each lane.
+fn transformed(kernels: [&[f32; 9]; ROWS]) -> [Lanes; PRODUCTS] {
+    // Safety: four of nine floats are read from the first and from the fifth on.
+    let [upper, lower] = [0, LANES]
+        .map(|first| transposed(kernels.map(|g| unsafe { Lanes::load(g.as_ptr().add(first)) })));
+    // Safety: an array of four.
+    let last = unsafe { Lanes::load(kernels.map(|kernel| kernel[8]).as_ptr()) };
+    let [a, b, c, d] = upper;
+    let [e, f, g, h] = lower;
+    let half = Lanes::splat(0.5);
+    let stretch = |[a, b, c]: [Lanes; 3]| {
+        let (plus, minus) = (a.add(b).add(c), a.sub(b).add(c));
+        [a, plus.mul(half), minus.mul(half), c]
+    };
+    let columns = [[a, d, g], [b, e, h], [c, f, last]].map(stretch);
+    let rows: [[Lanes; 4]; 4] =
         std::array::from_fn(|y| stretch([columns[0][y], columns[1][y], columns[2][y]]));
     std::array::from_fn(|product| rows[product / 4][product % 4])
 }
@@ -70,7 +79,7 @@ fn transformed_kernel(kernel: &[f32; 9]) -> [f32; PRODUCTS] {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Squares<'a> {
     pub window: &'a Window,
-    /// As [`transformed`] makes them.
+    /// As [`write_transformed`] makes them.
     pub kernels: &'a [f32],
     pub rows: usize,
     pub maps: usize,
