@@ -1,4 +1,5 @@
 /** Downloads with progress, from the page's own origin; what the build knows of is kept, verified, and resumed where it broke off. */
+import { canDigest, sha256 } from './digest.ts';
 import { type KnownFile, Store } from './store.ts';
 
 declare global {
@@ -73,6 +74,11 @@ export class Downloads {
     } catch (cause) {
       throw new Error(`${fileName(address)}: the download broke off`, { cause });
     }
+  }
+
+  /** The sha256 that `bytes` found a file to have; undefined where it did not look. */
+  digest(address: string): string | undefined {
+    return canDigest ? this.#file(address)?.sha256 : undefined;
   }
 
   #file(address: string): KnownFile | undefined {
@@ -210,10 +216,8 @@ function startOf(response: Response): number {
 
 /** By its hash; a page that came without encryption from elsewhere has no means to compute one. */
 async function isWhole(bytes: Uint8Array<ArrayBuffer>, file: KnownFile): Promise<boolean> {
-  if (!globalThis.crypto?.subtle) return true;
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return hex === file.sha256;
+  const digest = sha256(bytes);
+  return digest === null || (await digest) === file.sha256;
 }
 
 function fileName(address: string): string {

@@ -135,7 +135,8 @@ export class Engine {
   ): Promise<ModelDescription> {
     const name = source.kind === 'shipped' ? source.name : source.model.name;
     const data = source.kind === 'shipped' ? [] : source.data;
-    const digest = sha256(bytes);
+    const known = source.kind === 'shipped' && this.#downloads?.digest(source.model);
+    const digest = known ? Promise.resolve(known) : sha256(bytes);
     const { Explainer } = this.#module();
     const next = new Explainer(bytes, manifest, name, reader(data), say, digest !== null);
     try {
@@ -168,7 +169,7 @@ export class Engine {
         async ([model, manifest]) => ({
           model,
           manifest: text(manifest),
-          sha256: await sha256(model),
+          sha256: downloads.digest(shipped.model) ?? (await sha256(model)),
         }),
       );
     this.#fetched.set(name, files);
