@@ -161,11 +161,14 @@ async function installRustSource() {
   return (await run('rustup', ['component', 'add', 'rust-src'])).code === 0;
 }
 
+/** Functions keep their names where GRADLENS_NAMES is set: profilers want them, visitors would download a tenth more. */
+const named = Boolean(process.env.GRADLENS_NAMES);
+
 /** The JavaScript around what cargo has made, unless it is there already. */
 async function bound(targetFolder, folder) {
   const wasm = path.join(root, targetFolder, wasmTarget, 'release', 'gradlens.wasm');
   const stamp = path.join(folder, '.made-from');
-  const made = digest(readFileSync(wasm), locked('wasm-bindgen') ?? '');
+  const made = digest(readFileSync(wasm), locked('wasm-bindgen') ?? '', named ? 'named' : '');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return;
   mkdirSync(folder, { recursive: true });
   await bind(wasm, folder);
@@ -176,7 +179,8 @@ async function bound(targetFolder, folder) {
 async function bind(wasm, folder) {
   if (ask('wasm-bindgen', ['--version'])?.endsWith(` ${locked('wasm-bindgen')}`)) {
     const flags = ['--target', 'web', '--omit-default-module-path', '--out-name', 'gradlens'];
-    await must('wasm-bindgen', [...flags, '--out-dir', folder, wasm]);
+    const names = named ? [] : ['--remove-name-section'];
+    await must('wasm-bindgen', [...flags, ...names, '--out-dir', folder, wasm]);
     return;
   }
   const manifest = path.join('scripts', 'bindgen', 'Cargo.toml');

@@ -386,7 +386,8 @@ fn bits_of_random_geometry() -> Vec<Vec<u32>> {
         let window = &convolution.window;
         let count = convolution.rows * convolution.maps / convolution.groups;
         let mut floats = |count: usize| (0..count).map(|_| numbers.float()).collect::<Vec<_>>();
-        let kernels = convolution.prepare(&floats(count * window.taps()));
+        let mut kernels = vec![f32::NAN; convolution.prepared_length()];
+        convolution.prepare(&floats(count * window.taps()), &mut kernels);
         let bias = floats(convolution.rows);
         let maps = floats(convolution.maps * window.size[0] * window.size[1]);
         let mut convolved = vec![f32::NAN; convolution.rows * window.positions()];

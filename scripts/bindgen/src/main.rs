@@ -1,4 +1,5 @@
-//! Writes the JavaScript module and the final WebAssembly file for the page: `gradlens-bindgen IN.wasm FOLDER`.
+//! Writes the JavaScript module and the final WebAssembly file for the page: `gradlens-bindgen IN.wasm FOLDER`. With `GRADLENS_NAMES` set, functions keep their
+//! names.
 
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ fn bind(wasm: &str, folder: &str) -> Result<(), String> {
         .input_path(wasm)
         .out_name("gradlens")
         .typescript(true)
+        .remove_name_section(std::env::var_os("GRADLENS_NAMES").is_none())
         .web(true)
         .and_then(|bindgen| bindgen.generate(folder))
         .map_err(|error| format!("{error:#}"))
