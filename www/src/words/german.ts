@@ -42,8 +42,8 @@ export const german: Record<string, string> = {
   // The stage.
   'Picture and heat map': 'Bild und Wärmebild',
   Layout: 'Anordnung',
-  Overlay: 'Überlagerung',
-  'Side by side': 'Nebeneinander',
+  Overlay: 'Overlay',
+  'Side by side': 'Parallel',
   Swipe: 'Schieber',
   Compare: 'Vergleichen',
   Zoom: 'Vergrößerung',
@@ -280,7 +280,7 @@ export const german: Record<string, string> = {
   // Keys.
   Keys: 'Tasten',
   'to the next control; the picture is one too': 'zum nächsten Element; das Bild ist auch eines',
-  'overlay, side by side, swipe': 'Überlagerung, nebeneinander, Schieber',
+  'overlay, side by side, swipe': 'Overlay, parallel, Schieber',
   'compare with a second explanation, or end it':
     'mit einer zweiten Erklärung vergleichen oder das beenden',
   'the picture before, the next one': 'das Bild davor, das nächste',
