@@ -51,8 +51,23 @@ export const german: Record<string, string> = {
   Larger: 'Größer',
   'Shows the whole picture': 'Zeigt das ganze Bild',
   'Drop pictures here': 'Bilder hier ablegen',
-  'PNG or JPEG. Choose them above, drop them anywhere, or paste.':
-    'PNG oder JPEG: oben wählen, irgendwo ablegen oder einfügen.',
+  'JPEG, PNG, WebP, BMP, TIFF or DICOM. Choose them above, drop them anywhere, or paste.':
+    'JPEG, PNG, WebP, BMP, TIFF oder DICOM: oben wählen, irgendwo ablegen oder einfügen.',
+  'Take a photo': 'Foto aufnehmen',
+  Window: 'Fenster',
+  'Which values are black and which white. The network sees what you see: another window, other scores.':
+    'Welche Werte schwarz und welche weiß sind. Das Netz sieht, was Sie sehen: anderes Fenster, andere Bewertung.',
+  Centre: 'Mitte',
+  'Centre of the window': 'Mitte des Fensters',
+  'Width of the window': 'Breite des Fensters',
+  Preset: 'Vorgabe',
+  'Drag on the picture': 'Auf dem Bild ziehen',
+  'The file’s own': 'Das der Datei',
+  'the file’s own': 'das der Datei',
+  'by hand': 'von Hand',
+  'Values from {low} to {high}.': 'Werte von {low} bis {high}.',
+  'To the right is wider, upwards is brighter; Escape ends it. By keys: the sliders.':
+    'Nach rechts breiter, nach oben heller; Esc beendet es. Mit Tasten: die Regler.',
   'Nothing is uploaded: the classifier runs in this tab.':
     'Nichts wird hochgeladen: Der Klassifikator rechnet in diesem Tab.',
   'Let go to open': 'Loslassen zum Öffnen',
