@@ -216,3 +216,25 @@ test('packing can be cancelled, and nothing is left of it', async ({ page }) => 
   const { violations } = await new AxeBuilder({ page }).include('#export').analyze();
   expect(violations).toEqual([]);
 });
+
+test('nothing leaves: checks, boxes and every file ask the network for nothing', async ({
+  page,
+  context,
+}) => {
+  await open(page);
+  await pick(page, sample());
+  await state(page, 'done');
+  await expect(part(page, 'check-facts')).toContainText('of the map');
+  const requests: string[] = [];
+  context.on('request', (request) => requests.push(request.url()));
+  await context.setOffline(true);
+  await part(page, 'check-buttons').locator('[data-check="deletion"]').click();
+  await expect(part(page, 'check-results').locator('article')).toHaveCount(1);
+  await page.locator('#hide-add').click();
+  await expect(part(page, 'hide-result')).toBeVisible();
+  for (const id of ['export-html', 'export-coco', 'export-all', 'export-csv']) {
+    const { name } = await download(page, id);
+    expect(name).not.toBe('');
+  }
+  expect(requests.filter((url) => !url.startsWith('blob:'))).toEqual([]);
+});
