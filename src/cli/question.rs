@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::explain::{ExplainError, METHODS, Target, method};
+use crate::explain::{ExplainError, METHODS, Target, has_counterfactual, method};
 use crate::model::Model;
 use crate::study::Request;
 
@@ -49,10 +49,14 @@ pub fn request(
             }
         })
     };
+    let method = method(method_id.unwrap_or(METHODS[0].id()))?;
+    if counterfactual {
+        has_counterfactual(method)?;
+    }
     let request = Request {
         class: class.map(index).transpose()?,
         contrast: contrast.map(index).transpose()?,
-        method: Some(method(method_id.unwrap_or(METHODS[0].id()))?.id().into()),
+        method: Some(method.id().into()),
         target,
         counterfactual,
     };

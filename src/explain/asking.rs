@@ -10,7 +10,7 @@ use super::smoothing::{self, Smooth};
 use super::tail::{Entered, Tail};
 use super::{
     Case, ExplainError, Explainer, HeatMap, How, Joined, Method, Needs, Observation, Place,
-    Question, Sign, Term, Unwatched, Watch, pixels, weighted,
+    Question, Term, Unwatched, Watch, has_counterfactual, pixels, weighted,
 };
 use crate::engine::{Spec, Value};
 use crate::gradient::{self, GRADIENT_INPUT, Relus, bias_gradient_name};
@@ -147,11 +147,8 @@ impl Explainer {
                 _ => format!("{} has a gradient graph of its own", method.id()),
             }));
         }
-        if question.counterfactual && method.sign() == Sign::Blind {
-            return Err(ExplainError::Question(format!(
-                "{} does not tell what speaks against a class from what speaks for it: its counterfactual is the same map",
-                method.id()
-            )));
+        if question.counterfactual {
+            has_counterfactual(method)?;
         }
         smoothing::check(method, &self.smooth, self.layers().count())?;
         let (values, gradients) = match self.smooths(Smooth::Augmented) || !self.beside.is_empty() {

@@ -133,6 +133,20 @@ pub enum Sign {
     TwoSided,
 }
 
+/// Whether a method tells what speaks against a class from what speaks for it.
+///
+/// # Errors
+/// [`ExplainError::Question`] where it does not: its counterfactual would be the same map.
+pub fn has_counterfactual(method: &dyn Method) -> Result<(), ExplainError> {
+    match method.sign() {
+        Sign::OneSided | Sign::TwoSided => Ok(()),
+        Sign::Blind => Err(ExplainError::Question(format!(
+            "{} does not tell what speaks against a class from what speaks for it: its counterfactual is the same map",
+            method.id()
+        ))),
+    }
+}
+
 /// The layer at which a method explains a model, `None` for the model's own: the input for those that look at the pixels, else the one that is
 /// `asked` for.
 ///

@@ -71,13 +71,19 @@ impl Shown {
             .contrast
             .as_ref()
             .map(|label| format!(" rather than {label}"));
+        let against = match report.explained.counterfactual {
+            true => "against ",
+            false => "",
+        };
+        let smooth = report.smooth.iter().map(|way| format!(", {way}"));
         let explained = format!(
-            "{}{}\n{} of the {}, {}",
+            "{against}{}{}\n{} of the {}, {}{}",
             report.explained.label,
             contrast.unwrap_or_default(),
             report.method,
             report.explained.target,
-            report.layer
+            report.manner().layers.join(" and "),
+            smooth.collect::<String>()
         );
         let map = format!(
             "{} x {}\n{:.4} to {:.4}",

@@ -30,16 +30,16 @@ pub enum Row<'a> {
 #[derive(Default)]
 struct Rows {
     count: usize,
-    texts: [StringBuilder; 11],
+    texts: [StringBuilder; 12],
     sizes: [UInt32Builder; 6],
     numbers: [Float32Builder; 6],
-    flags: [BooleanBuilder; 2],
+    flags: [BooleanBuilder; 3],
     probabilities: Vec<Float32Builder>,
     logits: Vec<Float32Builder>,
     map: ListBuilder<Float32Builder>,
 }
 
-const TEXTS: [&str; 11] = [
+const TEXTS: [&str; 12] = [
     "file",
     "picture",
     "picture_sha256",
@@ -50,6 +50,7 @@ const TEXTS: [&str; 11] = [
     "contrast",
     "method",
     "layer",
+    "smooth",
     "problem",
 ];
 const SIZES: [&str; 6] = [
@@ -68,7 +69,7 @@ const NUMBERS: [&str; 6] = [
     "map_peak_column",
     "gate_logit",
 ];
-const FLAGS: [&str; 2] = ["map_empty", "gate_passed"];
+const FLAGS: [&str; 3] = ["map_empty", "gate_passed", "counterfactual"];
 
 impl Table {
     /// Begins a table at `place` for a classifier of these labels.
@@ -141,6 +142,11 @@ impl Rows {
             Row::Failed(problem) => Some(problem.as_str()),
         };
         let best = report.and_then(Report::best);
+        let layers = report.map(|report| report.manner().layers.join("\n"));
+        let smooth = report.map(|report| {
+            let ways = report.smooth.iter();
+            ways.map(ToString::to_string).collect::<Vec<_>>().join(",")
+        });
         let texts = [
             Some(file),
             report.map(|report| report.picture.name.as_str()),
@@ -151,7 +157,8 @@ impl Rows {
             report.map(|report| report.explained.label.as_str()),
             report.and_then(|report| report.explained.contrast.as_deref()),
             report.map(|report| report.method.as_str()),
-            report.map(|report| report.layer.as_str()),
+            layers.as_deref(),
+            smooth.as_deref(),
             problem,
         ];
         for (column, text) in self.texts.iter_mut().zip(texts) {
@@ -204,6 +211,7 @@ impl Rows {
         let flags = [
             report.map(|report| report.map.empty.is_some()),
             gate.map(|gate| gate.passed),
+            report.map(|report| report.explained.counterfactual),
         ];
         for (column, flag) in self.flags.iter_mut().zip(flags) {
             column.append_option(flag);
