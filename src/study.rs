@@ -384,7 +384,7 @@ impl Answer {
             .map(|label| format!(" rather than {label}"));
         let against = against.unwrap_or_default();
         let what = match explained.counterfactual {
-            true => "what speaks against",
+            true => "of what speaks against",
             false => "of",
         };
         let layers = match report.layers.as_slice() {
