@@ -111,11 +111,12 @@ test('panels of A and B move together, and end with the comparing', async ({ pag
   await open(page);
   await pick(page, sample());
   await state(page, 'done');
-  await expect.poll(() => page.workers().length).toBe(1);
+  // An engine with threads has workers of its own.
+  const alone = page.workers().length;
   await part(page, 'contour').fill('0.5');
   await part(page, 'compare').click();
   await compared(page);
-  expect(page.workers().length).toBe(2);
+  expect(page.workers().length).toBeGreaterThan(alone);
   await expect(page.locator('.window:visible')).toHaveCount(2);
   const other = page.locator('[data-panel=other]');
   await expect(other.locator('.contour-line')).toHaveAttribute('d', /^M/);
@@ -147,7 +148,7 @@ test('panels of A and B move together, and end with the comparing', async ({ pag
     /A: .*B: /,
   );
   await page.getByRole('button', { name: 'End comparing' }).click();
-  await expect.poll(() => page.workers().length).toBe(1);
+  await expect.poll(() => page.workers().length).toBe(alone);
   await expect(part(page, 'compare')).toBeFocused();
   expect(await page.evaluate(() => window.gradlens.compared())).toBeNull();
 });
