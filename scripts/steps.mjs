@@ -198,7 +198,7 @@ export function modulePath(name, file) {
   return path.join(root, 'node_modules', name, file);
 }
 
-function digest(...parts) {
+export function digest(...parts) {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   return hash.digest('hex');

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from '../steps.mjs';
-import { gradlens, onnxruntime, timed } from './runner.js';
+import { gradlens, onnxruntime, tensorflow, timed } from './runner.js';
 import { packages } from './peers.mjs';
+import { filesFor } from './tfjs.mjs';
 
 const [name, threads] = process.argv.slice(2);
 
@@ -17,6 +18,11 @@ async function make() {
     const module = readFileSync(path.join(folder, 'gradlens_bg.wasm'));
     glue.initSync({ module });
     engine = gradlens(glue);
+  } else if (name === 'tfjs-wasm') {
+    const tf = (await import('@tensorflow/tfjs')).default;
+    const wasm = (await import('@tensorflow/tfjs-backend-wasm')).default;
+    const folder = path.join(packages, '@tensorflow', 'tfjs-backend-wasm', 'dist', path.sep);
+    engine = await tensorflow(tf, wasm, folder, Number(threads));
   } else {
     const file = path.join(packages, 'onnxruntime-web', 'dist', 'ort.node.min.mjs');
     engine = onnxruntime(await import(file), Number(threads));
@@ -34,11 +40,14 @@ async function measured(action) {
 const methods = {
   make,
   fetch: (given) => {
-    classifier = { ...given, bytes: new Uint8Array(readFileSync(given.model)) };
+    const { model, graph } = filesFor(name, given);
+    const text = graph && readFileSync(graph, 'utf8');
+    classifier = { ...given, bytes: new Uint8Array(readFileSync(model)), graph: text };
   },
   load: () => measured(() => engine.load(classifier)),
   digest: () => measured(() => engine.digest()),
   run: (what, count) => measured(() => engine.run(what, count)),
+  scores: () => engine.scores(),
 };
 
 process.on('message', async ({ method, args }) => {

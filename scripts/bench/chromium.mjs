@@ -6,6 +6,7 @@ import { serve } from '../serve.mjs';
 import { root } from '../steps.mjs';
 import { peakMemory, processorTime } from './processes.mjs';
 import { packages } from './peers.mjs';
+import { filesFor } from './tfjs.mjs';
 
 const site = path.join(root, 'target', 'bench', 'site');
 
@@ -18,12 +19,14 @@ function layOut(classifiers) {
   }
   cpSync(path.join(root, 'www', 'src', 'wasm'), path.join(site, 'gradlens'), { recursive: true });
   symlinkSync(path.join(packages, 'onnxruntime-web', 'dist'), path.join(site, 'onnxruntime'));
+  symlinkSync(path.join(packages, '@tensorflow'), path.join(site, 'tensorflow'));
   writeFileSync(
     path.join(site, 'index.html'),
     '<!doctype html><title>Benchmark</title><script type="module" src="page.js"></script>',
   );
-  for (const { name, model, picture } of classifiers) {
+  for (const { name, model, tfjs, picture } of classifiers) {
     symlinkSync(model, path.join(site, 'models', `${name}.onnx`));
+    if (tfjs) symlinkSync(tfjs, path.join(site, 'models', `${name}.tfjs`));
     writeFileSync(path.join(site, 'models', `${name}.png`), picture);
   }
 }
@@ -56,7 +59,8 @@ export async function browser(classifiers) {
       const instance = await chromium.launch({ executablePath, args });
       version = `Chromium ${instance.version()}`;
       const control = await instance.newBrowserCDPSession();
-      const page = await instance.newPage();
+      // TensorFlow.js starts its threads from texts of its own, which the page's policy forbids.
+      const page = await instance.newPage({ bypassCSP: name === 'tfjs-wasm' });
       await page.goto(address);
       await page.waitForFunction(() => 'bench' in globalThis);
       await page.evaluate(([n, t]) => globalThis.bench.make(n, t), [name, threads]);
@@ -75,12 +79,16 @@ export async function browser(classifiers) {
         return { wall, cpu: start === null || end === null ? null : end - start };
       };
       return {
-        fetch: ({ name, size, manifest }) =>
-          page.evaluate((c) => globalThis.bench.fetch(c), { name, size, manifest }),
+        fetch: ({ name: of, size, manifest }) => {
+          const at = { model: `models/${of}.onnx`, tfjs: `models/${of}.tfjs` };
+          const given = { name: of, size, manifest, ...filesFor(name, at) };
+          return page.evaluate((c) => globalThis.bench.fetch(c), given);
+        },
         load: () => measured(() => page.evaluate(() => globalThis.bench.load())),
         digest: () => measured(() => page.evaluate(() => globalThis.bench.digest())),
         run: (what, count) =>
           measured(() => page.evaluate(([w, c]) => globalThis.bench.run(w, c), [what, count])),
+        scores: () => page.evaluate(() => globalThis.bench.scores()),
         bytes: async () => Math.max(...(await renderers()).map(peakMemory)),
         close: () => instance.close(),
       };

@@ -3,7 +3,8 @@
  *
  *   --rounds N       measurements of each (10)
  *   --models A,B     classifiers (all)
- *   --where A,B      chromium, node, native (all)
+ *   --where A,B      chromium, node, native (all): gradlens beside onnxruntime-web and TensorFlow.js (tfjs-wasm) in the first two, beside
+ *                    onnxruntime and pytorch-grad-cam in the last
  *   --json FILE      writes an array of rows {model, what, engine, where, threads, cpu_ms, wall_ms, rounds}
  *   --doc            puts the tables into docs/speed.md
  */
@@ -14,8 +15,9 @@ import { parseArgs } from 'node:util';
 import { buildEngine, buildThreads, checkRust, heading, installModules, root } from '../steps.mjs';
 import { classifier, names } from './classifiers.mjs';
 import { installPeers } from './peers.mjs';
-import { measure, median } from './rounds.mjs';
+import { agree, measure, median, prepare } from './rounds.mjs';
 import { table } from './table.mjs';
+import { converted } from './tfjs.mjs';
 
 /** The engines of each place, and the one that the others are compared with. */
 const places = {
@@ -26,6 +28,8 @@ const places = {
       ['gradlens', 2],
       ['onnxruntime-web', 1],
       ['onnxruntime-web', 2],
+      ['tfjs-wasm', 1],
+      ['tfjs-wasm', 2],
     ],
     reference: 'onnxruntime-web',
   },
@@ -34,6 +38,7 @@ const places = {
     engines: [
       ['gradlens', 1],
       ['onnxruntime-web', 1],
+      ['tfjs-wasm', 1],
     ],
     reference: 'onnxruntime-web',
   },
@@ -71,6 +76,18 @@ function writeDocument(text) {
   writeFileSync(file, `${before}\n${text}\n${document.slice(end)}`);
 }
 
+/** Without the engines whose converted classifier has not the reference's scores. */
+async function rightOnes(runners, reference, model) {
+  const expected = await runners.find(({ engine }) => engine === reference)?.runner.scores?.();
+  const right = [];
+  for (const each of runners) {
+    const scores = each.engine === 'tfjs-wasm' ? await each.runner.scores() : expected;
+    if (scores === expected || agree(scores, expected)) right.push(each);
+    else console.log(`${each.engine} is left out for ${model}: ${scores} instead of ${expected}`);
+  }
+  return right;
+}
+
 async function measurePlace(where, classifiers, rounds) {
   const { start, engines } = places[where];
   const place = await start(classifiers);
@@ -83,9 +100,12 @@ async function measurePlace(where, classifiers, rounds) {
           console.log(`${engine} is left out: there is no Python with its packages`);
           continue;
         }
+        if (engine === 'tfjs-wasm' && given.tfjs === null) continue;
         runners.push({ engine, threads, runner: await place.open(engine, threads) });
       }
-      const { results, memory } = await measure(runners, given, rounds);
+      await prepare(runners, given);
+      const right = await rightOnes(runners, places[where].reference, given.name);
+      const { results, memory } = await measure(right, rounds);
       for (const { runner } of runners) await runner.close();
       const added = results.map((row) => {
         const found = memory.find((of) => of.engine === row.engine && of.threads === row.threads);
@@ -126,13 +146,19 @@ async function bench() {
     if (found === null) console.log(`${name} is left out: there is no Python to export it with`);
     else classifiers.push(found);
   }
+  const scripted = wheres.some((where) =>
+    places[where].engines.some(([name]) => name === 'tfjs-wasm'),
+  );
+  for (const given of classifiers) given.tfjs = scripted ? await converted(given) : null;
   heading('Measuring');
   const measured = [];
   for (const where of wheres) measured.push(...(await measurePlace(where, classifiers, rounds)));
   const reference = Object.fromEntries(wheres.map((where) => [where, places[where].reference]));
   const load = os.loadavg()[0].toFixed(1);
   const about = [
-    `onnxruntime-web ${versions['onnxruntime-web']}; ${rounds} rounds in turns, medians;`,
+    `${Object.entries(versions)
+      .map((pair) => pair.join(' '))
+      .join(', ')}; ${rounds} rounds in turns, medians;`,
     `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} processors, load ${load} at the end.`,
   ].join(' ');
   const text = `${about}\n\n${table(measured, reference)}`;

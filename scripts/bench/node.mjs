@@ -18,6 +18,7 @@ export async function node() {
         load: () => ask('load'),
         digest: () => ask('digest'),
         run: (what, count) => ask('run', what, count),
+        scores: () => ask('scores'),
         bytes: async () => peakMemory(child.pid),
         close: () => child.kill(),
       };

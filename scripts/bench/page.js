@@ -1,5 +1,5 @@
 /** The page of the benchmark: makes one engine, and does what the script outside asks for. */
-import { gradlens, onnxruntime, timed } from './runner.js';
+import { gradlens, onnxruntime, tensorflow, timed } from './runner.js';
 
 const bytesOf = async (address) => {
   const response = await fetch(address);
@@ -39,6 +39,14 @@ const makers = {
     ort.env.wasm.wasmPaths = new URL('./onnxruntime/', location.href).href;
     return onnxruntime(ort, threads);
   },
+  async 'tfjs-wasm'(threads) {
+    // Old scripts, both: they make a global `tf`.
+    await import('./tensorflow/tfjs/dist/tf.min.js');
+    await import('./tensorflow/tfjs-backend-wasm/dist/tf-backend-wasm.min.js');
+    const folder = new URL('./tensorflow/tfjs-backend-wasm/dist/', location.href).href;
+    const { tf } = globalThis;
+    return tensorflow(tf, tf.wasm, folder, threads);
+  },
 };
 
 globalThis.bench = {
@@ -47,13 +55,13 @@ globalThis.bench = {
     engine = await makers[name](threads);
   },
   /** Fetches a classifier and its picture; the time that takes is nobody's. */
-  async fetch({ name, size, manifest }) {
-    const [bytes, picture] = await Promise.all(
-      [`models/${name}.onnx`, `models/${name}.png`].map(bytesOf),
-    );
-    classifier = { name, size, manifest, bytes, picture };
+  async fetch({ name, size, manifest, model, graph }) {
+    const [bytes, picture] = await Promise.all([model, `models/${name}.png`].map(bytesOf));
+    const text = graph && (await (await fetch(graph)).text());
+    classifier = { name, size, manifest, bytes, picture, graph: text };
   },
   load: () => timed(() => engine.load(classifier)),
   digest: () => timed(() => engine.digest()),
   run: (what, count) => timed(() => engine.run(what, count)),
+  scores: () => engine.scores(),
 };

@@ -16,22 +16,33 @@ export async function installPeers() {
     await must('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: here });
     writeFileSync(stamp, lock);
   }
-  const manifest = path.join(packages, 'onnxruntime-web', 'package.json');
-  return { 'onnxruntime-web': JSON.parse(readFileSync(manifest, 'utf8')).version };
+  const version = (name) =>
+    JSON.parse(readFileSync(path.join(packages, name, 'package.json'), 'utf8')).version;
+  return {
+    'onnxruntime-web': version('onnxruntime-web'),
+    'TensorFlow.js': version('@tensorflow/tfjs-backend-wasm'),
+  };
 }
 
 let interpreter;
 
 /** A Python with the peers of tests/zoo/requirements.txt: the one that PYTHON names, or one made in target/bench/; null where there is none. */
 export async function python() {
-  interpreter ??= findPython();
+  interpreter ??= process.env.PYTHON ?? environment('venv', 'tests/zoo/requirements.txt');
   return interpreter;
 }
 
-async function findPython() {
-  if (process.env.PYTHON) return process.env.PYTHON;
-  const requirements = path.join('tests', 'zoo', 'requirements.txt');
-  const folder = path.join(root, 'target', 'bench', 'venv');
+let converter;
+
+/** A Python with TensorFlow's converter, made in target/bench/: its packages go with no others; null where it cannot be had. */
+export async function tensorflow() {
+  converter ??= environment('venv-tfjs', 'scripts/bench/tfjs_requirements.txt', ['--no-deps']);
+  return converter;
+}
+
+/** A Python in a folder of target/bench/, with the packages that a file lists. */
+async function environment(name, requirements, flags = []) {
+  const folder = path.join(root, 'target', 'bench', name);
   const windows = process.platform === 'win32';
   const made = path.join(folder, windows ? 'Scripts/python.exe' : 'bin/python');
   const stamp = path.join(folder, '.gradlens-requirements');
@@ -42,7 +53,7 @@ async function findPython() {
   mkdirSync(folder, { recursive: true });
   const steps = [
     [system, ['-m', 'venv', folder]],
-    [made, ['-m', 'pip', 'install', '-q', '-r', requirements]],
+    [made, ['-m', 'pip', 'install', '-q', ...flags, '-r', requirements]],
   ];
   for (const [command, args] of steps) {
     if ((await run(command, args)).code !== 0) return null;

@@ -7,12 +7,28 @@ const LEAST = 200;
 const abilities = {
   gradlens: ['load', 'digest', 'forward', 'cam', 'class'],
   'pytorch-grad-cam': ['load', 'cam'],
+  'tfjs-wasm': ['load', 'forward', 'cam', 'class'],
 };
 
 const does = (engine, what) => (abilities[engine] ?? ['load', 'forward']).includes(what);
 
-/** Measures each engine on a classifier; a list of `{engine, threads, what, cpu, wall}`, a list of milliseconds each. */
-export async function measure(runners, classifier, rounds) {
+/** Gives each engine the classifier. The first load compiles what later ones use. */
+export async function prepare(runners, classifier) {
+  for (const { runner } of runners) {
+    await runner.fetch(classifier);
+    await runner.load();
+  }
+}
+
+/** Whether two lists of scores are the same, as far as sums in another order are. */
+export function agree(scores, others) {
+  const largest = Math.max(...others.map(Math.abs));
+  const near = (score, index) => Math.abs(score - others[index]) <= 1e-3 * largest;
+  return scores.length === others.length && scores.every(near);
+}
+
+/** Measures each engine on a classifier that it has; a list of `{engine, threads, what, cpu, wall}`, a list of milliseconds each. */
+export async function measure(runners, rounds) {
   const results = [];
   const collect = async (what, times, count, action) => {
     const can = ({ runner }) => what !== 'digest' || 'digest' in runner;
@@ -27,11 +43,6 @@ export async function measure(runners, classifier, rounds) {
     }
     results.push(...found);
   };
-  for (const { runner } of runners) {
-    await runner.fetch(classifier);
-    // The first load compiles what later ones use.
-    await runner.load();
-  }
   await collect('load', Math.min(rounds, 3), [], (runner) => runner.load());
   // Before any report: who has no checksum when a report needs it computes it then.
   await collect('digest', Math.min(rounds, 3), [], (runner) => runner.digest());

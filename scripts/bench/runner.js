@@ -37,6 +37,9 @@ export function gradlens(glue) {
   };
 }
 
+/** A picture that the peers take: rows of numbers in the order of ONNX, [1, 3, size, size]. */
+const wave = (size) => Float32Array.from({ length: 3 * size * size }, (_, i) => Math.sin(i / 9));
+
 /** onnxruntime-web on its WebAssembly provider. */
 export function onnxruntime(ort, threads) {
   ort.env.wasm.numThreads = threads;
@@ -49,13 +52,69 @@ export function onnxruntime(ort, threads) {
       const options = { executionProviders: ['wasm'], graphOptimizationLevel: 'all' };
       session = await ort.InferenceSession.create(classifier.bytes, options);
       const { size } = classifier;
-      const values = Float32Array.from({ length: 3 * size * size }, (_, i) => Math.sin(i / 9));
-      const input = new ort.Tensor('float32', values, [1, 3, size, size]);
+      const input = new ort.Tensor('float32', wave(size), [1, 3, size, size]);
       feeds = { [session.inputNames[0]]: input };
     },
     async run(what, count) {
       for (let turn = 0; turn < count; turn++) await session.run(feeds);
     },
+    async scores() {
+      const outputs = await session.run(feeds);
+      return Array.from(outputs[session.outputNames[0]].data);
+    },
+  };
+}
+
+/** TensorFlow.js on its WebAssembly backend, `wasm`, whose files a folder holds: with SIMD, and with threads if there are to be several. */
+export async function tensorflow(tf, wasm, folder, threads) {
+  tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', threads > 1);
+  wasm.setWasmPaths(folder);
+  wasm.setThreadsCount(threads);
+  if (!(await tf.setBackend('wasm'))) throw new Error('the WebAssembly backend does not start');
+  let model = null;
+  let picture = null;
+  /** What goes into the last pooling: the layer that is explained. */
+  let layer = null;
+  let maps = null;
+  const forward = () => tf.tidy(() => model.execute(picture).dataSync());
+  /** Grad-CAM: the layers after the maps run once more, forwards and backwards. */
+  const explain = (index) =>
+    tf.tidy(() => {
+      const score = (from) =>
+        tf.sum(tf.slice(model.execute({ [layer]: from }), [0, index], [1, 1]));
+      const weights = tf.mean(tf.grad(score)(maps), [1, 2], true);
+      return tf.relu(tf.sum(tf.mul(maps, weights), 3)).dataSync();
+    });
+  const actions = {
+    forward,
+    class: () => explain(1),
+    cam: () => {
+      maps?.dispose();
+      const [reached, scores] = model.execute(picture, [layer, model.outputNodes[0]]);
+      maps = reached;
+      const values = scores.dataSync();
+      scores.dispose();
+      return explain(values.indexOf(Math.max(...values)));
+    },
+  };
+  return {
+    async load({ bytes, graph, size }) {
+      for (const old of [model, picture, maps]) old?.dispose();
+      maps = null;
+      const { weightsManifest, ...artifacts } = JSON.parse(graph);
+      const [{ weights: weightSpecs }] = weightsManifest;
+      const nodes = artifacts.modelTopology.node;
+      layer = nodes.findLast(({ op }) => op === 'Mean').input[0];
+      const weightData = bytes.buffer;
+      model = await tf.loadGraphModel(tf.io.fromMemory({ ...artifacts, weightSpecs, weightData }));
+      const planes = tf.tensor(wave(size), [1, 3, size, size]);
+      picture = tf.transpose(planes, [0, 2, 3, 1]);
+      planes.dispose();
+    },
+    async run(what, count) {
+      for (let turn = 0; turn < count; turn++) actions[what]();
+    },
+    scores: async () => Array.from(forward()),
   };
 }
 
