@@ -32,10 +32,10 @@ const headers = {
   'X-Content-Type-Options': 'nosniff',
 };
 
-/** Starts the server; resolves with its address once it listens. */
-export function serve(folder, port) {
+/** Starts the server; resolves with its address once it listens. `others` are headers instead of the page's own. */
+export function serve(folder, port, others = {}) {
   const server = createServer((request, response) => {
-    answer(folder, request, response).catch(() => refuse(response, 500));
+    answer(folder, request, response, others).catch(() => refuse(response, 500));
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -45,7 +45,7 @@ export function serve(folder, port) {
   });
 }
 
-async function answer(folder, request, response) {
+async function answer(folder, request, response, others) {
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405);
   const file = locate(folder, request.url);
   const found = file && (await stat(file).catch(() => null));
@@ -58,6 +58,7 @@ async function answer(folder, request, response) {
   const status = request.headers['if-none-match'] === tag ? 304 : part ? 206 : 200;
   response.writeHead(status, {
     ...headers,
+    ...others,
     'Content-Type': types[path.extname(file)] ?? 'application/octet-stream',
     'Content-Length': end - start + 1,
     ...(status === 206 && { 'Content-Range': `bytes ${start}-${end}/${found.size}` }),

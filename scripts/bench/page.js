@@ -1,5 +1,6 @@
 /** The page of the benchmark: makes one engine, and does what the script outside asks for. */
-import { gradlens, onnxruntime, tensorflow, timed } from './runner.js';
+import { gradlens, onnxruntime, timed } from './runner.js';
+import { startTensorflow } from './tfjs.js';
 
 const bytesOf = async (address) => {
   const response = await fetch(address);
@@ -11,25 +12,27 @@ let engine = null;
 let classifier = null;
 
 /** The engine in a worker, behind the face of one that is here. */
-async function inWorker(threads) {
+async function inWorker(name, threads) {
   const worker = new Worker('./threads.js', { type: 'module' });
   const ask = (method, ...args) =>
     new Promise((resolve, reject) => {
       worker.onerror = ({ message }) => reject(new Error(message));
-      worker.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve());
+      worker.onmessage = ({ data }) =>
+        data.error ? reject(new Error(data.error)) : resolve(data.value);
       worker.postMessage({ method, args });
     });
-  await ask('threads', threads);
+  await ask(name, threads);
   return {
     load: (classifier) => ask('load', classifier),
     digest: () => ask('digest'),
     run: (what, count) => ask('run', what, count),
+    scores: () => ask('scores'),
   };
 }
 
 const makers = {
   async gradlens(threads) {
-    if (threads > 1) return inWorker(threads);
+    if (threads > 1) return inWorker('gradlens', threads);
     const glue = await import('./gradlens/gradlens.js');
     await glue.default({ module_or_path: './gradlens/gradlens_bg.wasm' });
     return gradlens(glue);
@@ -39,14 +42,7 @@ const makers = {
     ort.env.wasm.wasmPaths = new URL('./onnxruntime/', location.href).href;
     return onnxruntime(ort, threads);
   },
-  async 'tfjs-wasm'(threads) {
-    // Old scripts, both: they make a global `tf`.
-    await import('./tensorflow/tfjs/dist/tf.min.js');
-    await import('./tensorflow/tfjs-backend-wasm/dist/tf-backend-wasm.min.js');
-    const folder = new URL('./tensorflow/tfjs-backend-wasm/dist/', location.href).href;
-    const { tf } = globalThis;
-    return tensorflow(tf, tf.wasm, folder, threads);
-  },
+  'tfjs-wasm': (threads) => (threads > 1 ? inWorker('tfjs', threads) : startTensorflow(threads)),
 };
 
 globalThis.bench = {

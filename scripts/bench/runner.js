@@ -71,6 +71,8 @@ export async function tensorflow(tf, wasm, folder, threads) {
   wasm.setWasmPaths(folder);
   wasm.setThreadsCount(threads);
   if (!(await tf.setBackend('wasm'))) throw new Error('the WebAssembly backend does not start');
+  if (wasm.getThreadsCount() !== threads)
+    throw new Error(`it has ${wasm.getThreadsCount()} threads`);
   let model = null;
   let picture = null;
   /** What goes into the last pooling: the layer that is explained. */

@@ -1,7 +1,8 @@
 """Converts a classifier for TensorFlow.js: `tfjs_convert.py MODEL.onnx FOLDER`.
 
 The ONNX graph is written down in TensorFlow, channels last, and TensorFlow's own converter makes a graph model of it, in which convolutions,
-biases and activations are fused. (onnx2tf 1.29 fails at covid-xray, and puts 27 transpositions into mobilenet_v3_large, which cost time.)
+biases and activations are fused. (onnx2tf 1.29 fails at covid-xray with a batch of one; in its mobilenet_v3_large are 27 transpositions, and a
+fused HardSwish that TensorFlow.js does not run.)
 """
 
 import os

@@ -1,11 +1,15 @@
-/** Our engine with threads, in a worker as on the real page: a page's own thread may not wait for others. Each of its threads is one more of these workers. */
+/**
+ * Engines with threads, in a worker: a page's own thread may not wait for others, and would go round and round. So is gradlens on the real page; each
+ * of its threads is one more of these workers.
+ */
 import { gradlens } from './runner.js';
+import { startTensorflow } from './tfjs.js';
 
 const folder = './gradlens/threads/';
 
-/** What a worker of this kind is to do: `threads`, `load`, `digest`, `run` for the engine, `join` for one of its threads. */
+/** What a worker of this kind is to do: `gradlens` or `tfjs` to make an engine, then what it can; `join` for one of gradlens's threads. */
 const methods = {
-  async threads(count) {
+  async gradlens(count) {
     const glue = await import(`${folder}gradlens.js`);
     const address = new URL(`${folder}gradlens_bg.wasm`, import.meta.url);
     const module = await WebAssembly.compileStreaming(fetch(address));
@@ -16,6 +20,9 @@ const methods = {
     }
     engine = gradlens(glue);
   },
+  async tfjs(count) {
+    engine = await startTensorflow(count);
+  },
   async join(module, memory) {
     const glue = await import(`${folder}gradlens.js`);
     glue.initSync({ module, memory });
@@ -24,14 +31,15 @@ const methods = {
   load: (classifier) => engine.load(classifier),
   digest: () => engine.digest(),
   run: (what, count) => engine.run(what, count),
+  scores: () => engine.scores(),
 };
 
 let engine = null;
 
 self.addEventListener('message', async ({ data: { method, args } }) => {
   try {
-    await methods[method](...args);
-    self.postMessage({});
+    const value = await methods[method](...args);
+    self.postMessage({ value });
   } catch (error) {
     self.postMessage({ error: String(error) });
   }
