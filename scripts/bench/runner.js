@@ -80,23 +80,22 @@ export async function tensorflow(tf, wasm, folder, threads) {
   let maps = null;
   const forward = () => tf.tidy(() => model.execute(picture).dataSync());
   /** Grad-CAM: the layers after the maps run once more, forwards and backwards. */
-  const explain = (index) =>
-    tf.tidy(() => {
-      const score = (from) =>
-        tf.sum(tf.slice(model.execute({ [layer]: from }), [0, index], [1, 1]));
-      const weights = tf.mean(tf.grad(score)(maps), [1, 2], true);
-      return tf.relu(tf.sum(tf.mul(maps, weights), 3)).dataSync();
-    });
+  const explain = (from, index) => {
+    const score = (of) => tf.sum(tf.slice(model.execute({ [layer]: of }), [0, index], [1, 1]));
+    const weights = tf.mean(tf.grad(score)(from), [1, 2], true);
+    return tf.relu(tf.sum(tf.mul(from, weights), 3)).dataSync();
+  };
   const actions = {
     forward,
-    class: () => explain(1),
-    cam: () => {
-      maps?.dispose();
-      const [reached, scores] = model.execute(picture, [layer, model.outputNodes[0]]);
-      maps = reached;
-      const values = scores.dataSync();
-      scores.dispose();
-      return explain(values.indexOf(Math.max(...values)));
+    cam: () =>
+      tf.tidy(() => {
+        const [reached, outputs] = model.execute(picture, [layer, model.outputNodes[0]]);
+        const scores = outputs.dataSync();
+        return explain(reached, scores.indexOf(Math.max(...scores)));
+      }),
+    class: () => {
+      maps ??= model.execute(picture, layer);
+      return tf.tidy(() => explain(maps, 1));
     },
   };
   return {
