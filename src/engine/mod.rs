@@ -10,6 +10,7 @@ mod scatter;
 pub mod threads;
 mod tract;
 mod typed;
+mod wiring;
 
 use std::collections::HashSet;
 use std::fmt;

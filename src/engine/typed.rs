@@ -1,31 +1,52 @@
 //! From a graph of ONNX to tract's typed form, the weights copied once.
 
+use std::sync::Arc;
+
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, tensor_proto::DataType};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::bail;
 use tract_onnx::tract_core::ops::konst::Const;
 
+use super::wiring;
+use crate::model::onnx::parts;
 use crate::model::{half, weights};
 
 /// tract's typed form of a graph with fixed inputs, whose hollow tensors have their values in `whole`.
 pub(super) fn read(mut proto: ModelProto, whole: &GraphProto) -> TractResult<TypedModel> {
     half::widen_half_initializers(&mut proto);
-    let hollow = proto.graph.as_mut().map(weights::declare);
+    let hollow = proto.graph.as_mut().map(weights::take_hollow);
+    let whole = weights::by_name(whole);
+    let mut stored = Vec::new();
+    for tensor in hollow.unwrap_or_default() {
+        let values = weights::source(&tensor).and_then(|name| whole.get(name));
+        let Some(values) = values else {
+            bail!("the values of tensor '{}' are missing", tensor.name);
+        };
+        let value = floats(values, &tensor.dims)?.into_arc_tensor();
+        stored.push((tensor.name, value));
+    }
+    // What the walk does not know how to do, tract's own way does, and it says best what is wrong.
+    wiring::wire(&proto, &stored).or_else(|_| inferred(proto, stored))
+}
+
+/// Tract's own way: shapes and values inferred from all sides.
+fn inferred(mut proto: ModelProto, stored: Vec<(String, Arc<Tensor>)>) -> TractResult<TypedModel> {
+    if let Some(graph) = &mut proto.graph {
+        for (name, value) in &stored {
+            let dims: Vec<i64> = value.shape().iter().map(|&size| size as i64).collect();
+            let kind = DataType::Float as i32;
+            graph.input.push(parts::declared(name, kind, &dims));
+        }
+    }
     let parsed = tract_onnx::onnx().parse(&proto, None)?;
     if !parsed.unresolved_inputs.is_empty() {
         bail!("nothing makes {}", parsed.unresolved_inputs.join(", "));
     }
-    // The other tensors are tract's now: the file's copy goes before the optimiser packs another.
-    drop(proto);
     let mut model = parsed.model;
-    let whole = weights::by_name(whole);
-    for tensor in hollow.unwrap_or_default() {
-        let values = weights::source(&tensor).and_then(|name| whole.get(name));
-        let outlet = parsed.outlets_by_name.get(&tensor.name);
-        let (Some(values), Some(outlet)) = (values, outlet) else {
-            bail!("the values of tensor '{}' are missing", tensor.name);
+    for (name, value) in stored {
+        let Some(outlet) = parsed.outlets_by_name.get(&name) else {
+            bail!("the values of tensor '{name}' are missing");
         };
-        let value = floats(values, &tensor.dims)?.into_arc_tensor();
         model.inputs.retain(|input| input != outlet);
         model.nodes[outlet.node].outputs[outlet.slot].fact =
             TypedFact::try_from(value.clone())?.into();

@@ -101,19 +101,19 @@ pub fn only_weights(graph: &GraphProto) -> HashSet<String> {
     names
 }
 
-/// Makes inputs of the hollow tensors of a graph, with their types and shapes, and returns them.
-pub fn declare(graph: &mut GraphProto) -> Vec<TensorProto> {
+/// Takes the hollow tensors out of a graph.
+pub fn take_hollow(graph: &mut GraphProto) -> Vec<TensorProto> {
     let (hollow, own) = std::mem::take(&mut graph.initializer)
         .into_iter()
         .partition(|tensor| source(tensor).is_some());
     graph.initializer = own;
-    let hollow: Vec<TensorProto> = hollow;
-    for tensor in &hollow {
-        graph.input.push(parts::declared(
-            &tensor.name,
-            tensor.data_type,
-            &tensor.dims,
-        ));
-    }
     hollow
+}
+
+/// Makes inputs of the hollow tensors of a graph, with their types and shapes.
+pub fn declare(graph: &mut GraphProto) {
+    for tensor in take_hollow(graph) {
+        let declared = parts::declared(&tensor.name, tensor.data_type, &tensor.dims);
+        graph.input.push(declared);
+    }
 }
