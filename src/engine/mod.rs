@@ -5,6 +5,7 @@ mod batched;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod deconv;
+mod hollow;
 pub mod kernels;
 mod scatter;
 pub mod threads;

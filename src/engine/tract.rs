@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, tensor_proto::DataType};
 use tract_onnx::prelude::*;
 
+use super::hollow::{self, Store};
 use super::{Engine, EngineError, EngineInfo, Kind, Session, Spec, Value};
 use super::{deconv, kernels, scatter, threads, typed};
 use crate::guard::guarded;
@@ -86,13 +87,18 @@ fn prepare(
     let names = fix_inputs(&mut proto, inputs)?;
     kernels::register();
     let plan = guarded(|| {
-        let mut model = typed::read(proto, whole)?;
-        scatter::quicken(&mut model)?;
-        deconv::quicken(&mut model)?;
+        let store = Store::of(whole);
+        let mut model = typed::read(proto, &store)?;
         if own_convolutions {
             kernels::quicken(&mut model)?;
         }
-        model.into_optimized()?.into_runnable()
+        hollow::fill(&mut model, &store)?;
+        scatter::quicken(&mut model)?;
+        deconv::quicken(&mut model)?;
+        model.declutter()?;
+        kernels::prepare(&mut model, &store)?;
+        model.optimize()?;
+        model.into_runnable()
     })
     .map_err(EngineError::Prepare)?;
     Ok(Box::new(TractSession {

@@ -11,18 +11,18 @@ use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, type_proto};
 use tract_onnx::prelude::*;
 use tract_onnx::tensor::translate_inference_fact;
 use tract_onnx::tract_core::internal::{Outlet, bail, format_err, tvec};
-use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact, InferenceNode, InferenceOp};
 
+use super::typed::Stored;
 use crate::model::onnx;
 
 /// The typed form of a graph with fixed inputs. `stored` are its initializers beside those in the graph.
 ///
 /// # Errors
 /// Where the graph is damaged, and where an operator needs more than the walk knows: tract's own way tells the two apart.
-pub(super) fn wire(
-    proto: &ModelProto,
-    stored: &[(String, Arc<Tensor>)],
+pub(super) fn wire<'g>(
+    proto: &'g ModelProto,
+    stored: &[(&'g str, Stored)],
 ) -> TractResult<TypedModel> {
     let graph = proto.graph.as_ref();
     let graph = graph.ok_or_else(|| format_err!("it holds no graph"))?;
@@ -61,11 +61,7 @@ struct Walk<'g> {
 
 impl<'g> Walk<'g> {
     /// Adds inputs and stored tensors.
-    fn declare(
-        &mut self,
-        graph: &'g GraphProto,
-        stored: &'g [(String, Arc<Tensor>)],
-    ) -> TractResult<()> {
+    fn declare(&mut self, graph: &'g GraphProto, stored: &[(&'g str, Stored)]) -> TractResult<()> {
         for input in &graph.input {
             let declared = input.r#type.as_ref().and_then(|kind| kind.value.as_ref());
             let Some(type_proto::Value::TensorType(kind)) = declared else {
@@ -77,19 +73,19 @@ impl<'g> Walk<'g> {
                 .add_source(&*input.name, TypedFact::try_from(&fact)?)?;
             self.outlets.insert(&input.name, outlet);
         }
-        for (name, value) in stored {
-            self.store(name, value.clone())?;
+        for (name, stored) in stored {
+            self.store(name, stored)?;
         }
         for tensor in &graph.initializer {
             let value = self.context.load_tensor(tensor)?;
-            self.store(&tensor.name, value.into_arc_tensor())?;
+            self.store(&tensor.name, &Stored::whole(value)?)?;
         }
         Ok(())
     }
 
-    fn store(&mut self, name: &'g str, value: Arc<Tensor>) -> TractResult<()> {
-        let fact = TypedFact::try_from(value.clone())?;
-        let id = self.model.add_node(name, Const::new(value)?, tvec!(fact))?;
+    fn store(&mut self, name: &'g str, stored: &Stored) -> TractResult<()> {
+        let Stored { op, fact } = stored;
+        let id = self.model.add_node(name, op.clone(), tvec!(fact.clone()))?;
         self.outlets.insert(name, id.into());
         Ok(())
     }

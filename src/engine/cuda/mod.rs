@@ -16,9 +16,10 @@ mod program;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tract_onnx::pb::{GraphProto, ModelProto};
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
+use super::hollow::Store;
 use super::tract::{VERSION, check_inputs, fix_inputs, from_tract, into_tract};
 use super::typed;
 use super::{Engine, EngineError, EngineInfo, Session, Spec, Value};
@@ -141,7 +142,7 @@ fn lowered(
     precision: Precision,
 ) -> Result<(Program, Vec<String>), EngineError> {
     let names = fix_inputs(&mut graph, inputs)?;
-    let model = guarded(|| typed::read(graph, &GraphProto::default())?.into_decluttered())
+    let model = guarded(|| typed::read(graph, &Store::default())?.into_decluttered())
         .map_err(EngineError::Prepare)?;
     let program = guarded(|| Ok(lower::lower(&model, precision))).and_then(|program| program);
     Ok((program.map_err(EngineError::Prepare)?, names))

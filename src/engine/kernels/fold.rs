@@ -8,14 +8,52 @@ use tract_onnx::tract_core::ops::math::{Add, Div, Max, Min, Mul, Sub};
 use tract_onnx::tract_core::ops::nn::HardSwish;
 
 use super::after::After;
-use super::operator::Convolve;
+use super::operator::{Convolve, Scale, put};
+
+/// A convolution with one of its neighbours in it.
+struct Folded {
+    op: Convolve,
+    /// The node whose result it makes.
+    at: usize,
+    maps: OutletId,
+}
+
+/// Folds a neighbour into a node, where that can be done; a node whose result nothing reads any more may stay behind.
+pub(super) fn within(model: &mut TypedModel, id: usize) -> TractResult<bool> {
+    let Some(Folded { op, at, maps }) = folded(model, model.node(id))? else {
+        return Ok(false);
+    };
+    if at != id {
+        put(model, id, model.create_dummy(), &[])?;
+    }
+    put(model, at, Box::new(op), &[maps])?;
+    Ok(at == id)
+}
+
+/// What [`within`] does, as a change that tract's optimiser makes.
+pub(super) fn patch(model: &TypedModel, node: &TypedNode) -> TractResult<Option<TypedModelPatch>> {
+    let Some(Folded { op, at, maps }) = folded(model, node)? else {
+        return Ok(None);
+    };
+    let mut patch = TypedModelPatch::default();
+    let maps = patch.tap_model(model, maps)?;
+    let wire = patch.wire_node(&model.node(at).name, op, &[maps])?[0];
+    patch.shunt_outside(model, at.into(), wire)?;
+    Ok(Some(patch))
+}
+
+fn folded(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Folded>> {
+    let Some(op) = node.op_as::<Convolve>() else {
+        return Ok(None);
+    };
+    match predecessor(op, model, node)? {
+        None => successor(op, model, node),
+        folded => Ok(folded),
+    }
+}
 
 /// The convolution with the rim of zeros that is put around its maps.
-pub(super) fn predecessor(
-    op: &Convolve,
-    model: &TypedModel,
-    node: &TypedNode,
-) -> TractResult<Option<TypedModelPatch>> {
+fn predecessor(op: &Convolve, model: &TypedModel, node: &TypedNode) -> TractResult<Option<Folded>> {
     let before = model.node(node.inputs[0].node);
     let Some(pad) = before.op_as::<Pad>() else {
         return Ok(None);
@@ -41,15 +79,15 @@ pub(super) fn predecessor(
     if !window.is_modest() {
         return Ok(None);
     }
-    TypedModelPatch::replace_single_op(model, node, &before.inputs, op).map(Some)
+    Ok(Some(Folded {
+        op,
+        at: node.id,
+        maps: before.inputs[0],
+    }))
 }
 
 /// The convolution with its only reader in it, where that can be done.
-pub(super) fn successor(
-    op: &Convolve,
-    model: &TypedModel,
-    node: &TypedNode,
-) -> TractResult<Option<TypedModelPatch>> {
+fn successor(op: &Convolve, model: &TypedModel, node: &TypedNode) -> TractResult<Option<Folded>> {
     let outlet = OutletId::new(node.id, 0);
     let [reader] = node.outputs[0].successors.as_slice() else {
         return Ok(None);
@@ -77,14 +115,11 @@ pub(super) fn successor(
     } else {
         false
     };
-    if !folded {
-        return Ok(None);
-    }
-    let mut patch = TypedModelPatch::default();
-    let maps = patch.tap_model(model, node.inputs[0])?;
-    let wire = patch.wire_node(&next.name, op, &[maps])?[0];
-    patch.shunt_outside(model, next.id.into(), wire)?;
-    Ok(Some(patch))
+    Ok(folded.then(|| Folded {
+        op,
+        at: next.id,
+        maps: node.inputs[0],
+    }))
 }
 
 /// Folds `maps op other`, or `other op maps` where the maps are not `first`. Whether it could be done.
@@ -119,9 +154,9 @@ fn binary_step(
         return Ok(false);
     }
     if step.is::<Mul>() {
-        scale(op, &values, |weight, factor| weight * factor)?;
+        return scale(op, &values, Scale::Times);
     } else if step.is::<Div>() && first {
-        scale(op, &values, |weight, divisor| weight / divisor)?;
+        return scale(op, &values, Scale::Over);
     } else if step.is::<Add>() {
         shift(op, &values, |bias, summand| bias + summand)?;
     } else if step.is::<Sub>() && first {
@@ -132,23 +167,17 @@ fn binary_step(
     Ok(true)
 }
 
-/// Scales each row's kernels and its bias by a number of its own.
-fn scale(op: &mut Convolve, numbers: &[f32], by: fn(f32, f32) -> f32) -> TractResult<()> {
-    let mut kernels = op.kernels.as_ref().clone();
-    let mut plain = kernels.try_as_plain_ram_mut()?;
-    let values = plain.as_slice_mut::<f32>()?;
-    let length = (values.len() / numbers.len().max(1)).max(1);
-    for (weights, &number) in values.chunks_exact_mut(length).zip(numbers) {
-        for weight in weights {
-            *weight = by(*weight, number);
-        }
+/// Scales each row's kernels and its bias by a number of its own. Whether it could be done.
+fn scale(op: &mut Convolve, numbers: &[f32], by: Scale) -> TractResult<bool> {
+    let scaled = op.kernels.scale(by, numbers)?;
+    if scaled {
+        shift(op, numbers, |bias, number| by.of(bias, number))?;
     }
-    op.kernels = kernels.into();
-    shift(op, numbers, by)
+    Ok(scaled)
 }
 
 /// Changes each row's bias by a number of its own.
-fn shift(op: &mut Convolve, numbers: &[f32], by: fn(f32, f32) -> f32) -> TractResult<()> {
+fn shift(op: &mut Convolve, numbers: &[f32], by: impl Fn(f32, f32) -> f32) -> TractResult<()> {
     let mut bias = op.bias.as_ref().clone();
     let mut plain = bias.try_as_plain_ram_mut()?;
     for (bias, &number) in plain.as_slice_mut::<f32>()?.iter_mut().zip(numbers) {

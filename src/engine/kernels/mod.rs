@@ -30,6 +30,8 @@ mod winograd;
 use tract_onnx::prelude::{TractResult, TypedModel};
 use tract_onnx::tract_core::optim::Optimizer;
 
+use super::hollow::Store;
+
 pub use after::After;
 pub use convolution::Convolution;
 pub use matrix::matrix_tile;
@@ -44,8 +46,20 @@ pub(super) fn register() {
 
 /// Replaces the operators of a graph that the kernels can do.
 pub(super) fn quicken(model: &mut TypedModel) -> TractResult<()> {
-    // Weights may still be the result of a cast or a reshape.
-    Optimizer::prop_consts().optimize(model)?;
-    operator::replace(model)?;
+    if !operator::replace(model)? {
+        // Weights may still be the result of a cast or a reshape.
+        Optimizer::prop_consts().optimize(model)?;
+        operator::replace(model)?;
+    }
     pools::replace(model)
+}
+
+/// Puts the weights of a graph in the form that the kernels want.
+pub(super) fn prepare(model: &mut TypedModel, store: &Store) -> TractResult<()> {
+    for node in &mut model.nodes {
+        if let Some(op) = node.op_as_mut::<operator::Convolve>() {
+            op.prepare(store)?;
+        }
+    }
+    Ok(())
 }

@@ -3,28 +3,149 @@
 use std::sync::Arc;
 
 use tract_onnx::tract_core::internal::*;
+use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use super::convolution::Convolution;
 use super::fold;
 use super::window::Window;
+use crate::engine::hollow::{Hollow, Store};
 
-/// Replaces the convolutions that [`Convolve`] can do: those over two axes with fixed weights, of maps of a fixed size.
-pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
+/// Replaces the convolutions that [`Convolve`] can do: those over two axes with fixed weights, of maps of a fixed size. Whether none was
+/// left because its weights are not fixed yet.
+pub(super) fn replace(model: &mut TypedModel) -> TractResult<bool> {
+    let mut all = true;
     for id in 0..model.nodes().len() {
         let node = model.node(id);
         let Some(op) = node.op_as::<Conv>() else {
             continue;
         };
-        let output = &node.outputs[0].fact;
-        let own = Convolve::of(op, &model.node_input_facts(id)?, output)?;
+        let [maps, kernels, bias] = node.inputs[..] else {
+            continue;
+        };
+        let (Some(kernels), Some(bias)) = (Kernels::at(model, kernels)?, fixed(model, bias)?)
+        else {
+            all = false;
+            continue;
+        };
+        let own = Convolve::of(
+            op,
+            model.outlet_fact(maps)?,
+            kernels,
+            bias,
+            &node.outputs[0].fact,
+        )?;
         if let Some(op) = own {
-            let patch = TypedModelPatch::replace_single_op(model, node, &node.inputs[..1], op)?;
-            patch.apply(model)?;
+            put(model, id, Box::new(op), &[maps])?;
         }
     }
+    for id in 0..model.nodes().len() {
+        while fold::within(model, id)? {}
+    }
+    Ok(all)
+}
+
+/// Puts another operator in a node's place, with other inputs.
+pub(super) fn put(
+    model: &mut TypedModel,
+    id: usize,
+    op: Box<dyn TypedOp>,
+    inputs: &[OutletId],
+) -> TractResult<()> {
+    for input in std::mem::take(&mut model.node_mut(id).inputs) {
+        let successors = &mut model.nodes[input.node].outputs[input.slot].successors;
+        successors.retain(|reader| reader.node != id);
+    }
+    model.node_mut(id).op = op;
+    for (slot, &input) in inputs.iter().enumerate() {
+        model.add_edge(input, InletId::new(id, slot))?;
+    }
     Ok(())
+}
+
+/// The value of a tensor that does not hang on the picture, or that of what it is cast from where it has that type already.
+fn fixed(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Arc<Tensor>>> {
+    let fact = model.outlet_fact(outlet)?;
+    let node = model.node(outlet.node);
+    match (&fact.konst, node.op_is::<Cast>()) {
+        (None, true) => {
+            let from = model.outlet_fact(node.inputs[0])?;
+            let value = from.konst.clone();
+            Ok(value.filter(|value| value.datum_type() == fact.datum_type))
+        }
+        (value, _) => Ok(value.clone()),
+    }
+}
+
+/// The kernels of a convolution.
+#[derive(Debug, Clone, Hash, PartialEq, Eq)]
+pub(super) enum Kernels {
+    /// As the graph has them, `[rows, maps / groups, y, x]`.
+    Given(Arc<Tensor>),
+    /// The same, kept elsewhere, and what is done to each of their rows.
+    Hollow(Hollow, Vec<(Scale, Arc<Tensor>)>),
+    /// In the form that running wants.
+    Prepared(Arc<Tensor>),
+}
+
+/// What is done to a row of kernels with a number of its own.
+#[derive(Debug, Clone, Copy, Hash, PartialEq, Eq)]
+pub(super) enum Scale {
+    Times,
+    Over,
+}
+
+impl Scale {
+    pub(super) fn of(self, weight: f32, number: f32) -> f32 {
+        match self {
+            Scale::Times => weight * number,
+            Scale::Over => weight / number,
+        }
+    }
+
+    fn rows(self, kernels: &mut [f32], numbers: &[f32]) {
+        let length = (kernels.len() / numbers.len().max(1)).max(1);
+        for (weights, &number) in kernels.chunks_exact_mut(length).zip(numbers) {
+            for weight in weights {
+                *weight = self.of(*weight, number);
+            }
+        }
+    }
+}
+
+impl Kernels {
+    /// What a tensor of the graph holds, or stands for.
+    fn at(model: &TypedModel, outlet: OutletId) -> TractResult<Option<Kernels>> {
+        let hollow = model.node(outlet.node).op_as::<Hollow>();
+        match hollow {
+            Some(hollow) => Ok(Some(Kernels::Hollow(hollow.clone(), Vec::new()))),
+            None => Ok(fixed(model, outlet)?.map(Kernels::Given)),
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        match self {
+            Kernels::Hollow(hollow, _) => &hollow.shape,
+            Kernels::Given(tensor) | Kernels::Prepared(tensor) => tensor.shape(),
+        }
+    }
+
+    /// Scales each row by a number of its own. `false` where it is too late for that.
+    pub(super) fn scale(&mut self, by: Scale, numbers: &[f32]) -> TractResult<bool> {
+        match self {
+            Kernels::Given(tensor) => {
+                let tensor = Arc::make_mut(tensor);
+                by.rows(tensor.try_as_plain_ram_mut()?.as_slice_mut()?, numbers);
+            }
+            Kernels::Hollow(_, scales) => {
+                let numbers = Tensor::from_shape(&[numbers.len()], numbers)?;
+                scales.push((by, numbers.into()));
+            }
+            Kernels::Prepared(_) => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
 /// A convolution of maps `[N, C, H, W]` with its weights.
@@ -33,33 +154,39 @@ pub(super) struct Convolve {
     pub convolution: Convolution,
     /// Pictures.
     batch: usize,
-    /// As the graph has them, `[rows, maps / groups, y, x]`, or prepared.
-    pub kernels: Arc<Tensor>,
+    pub kernels: Kernels,
     /// One number a row.
     pub bias: Arc<Tensor>,
-    prepared: bool,
 }
 
 impl Convolve {
-    /// Reads an operator whose inputs are the maps, the kernels, and the bias.
-    fn of(op: &Conv, inputs: &[&TypedFact], output: &TypedFact) -> TractResult<Option<Convolve>> {
-        let [maps, kernels, bias] = inputs else {
-            return Ok(None);
-        };
+    /// Reads an operator of tract's.
+    fn of(
+        op: &Conv,
+        maps: &TypedFact,
+        kernels: Kernels,
+        bias: Arc<Tensor>,
+        output: &TypedFact,
+    ) -> TractResult<Option<Convolve>> {
         let spec = &op.pool_spec;
+        let is_float = |tensor: &Tensor| tensor.datum_type() == DatumType::F32;
         let fits = spec.data_format == DataFormat::NCHW
             && op.kernel_fmt == KernelFormat::OIHW
             && op.q_params.is_none()
             && op.group > 0
-            && inputs.iter().all(|fact| fact.datum_type == DatumType::F32);
-        let (Some(kernels), Some(bias)) = (&kernels.konst, &bias.konst) else {
-            return Ok(None);
-        };
+            && maps.datum_type == DatumType::F32
+            // What is computed before there is a picture is nobody's business here.
+            && maps.konst.is_none()
+            && is_float(&bias)
+            && match &kernels {
+                Kernels::Given(tensor) => is_float(tensor),
+                Kernels::Hollow(..) | Kernels::Prepared(_) => true,
+            };
         let (Some(shape), Some(result)) = (pairs(&maps.shape), pairs(&output.shape)) else {
             return Ok(None);
         };
         if !fits
-            || kernels.rank() != 4
+            || kernels.shape().len() != 4
             || shape.concat().contains(&0)
             || result.concat().contains(&0)
         {
@@ -81,7 +208,7 @@ impl Convolve {
         let rows = result[0][1];
         let bias = match bias.len() {
             1 => Tensor::from_shape(&[rows], &vec![bias.cast_to_scalar::<f32>()?; rows])?.into(),
-            _ => bias.clone(),
+            _ => bias,
         };
         Ok(Some(Convolve {
             convolution: Convolution {
@@ -92,15 +219,32 @@ impl Convolve {
                 after: Vec::new(),
             },
             batch: shape[0][0],
-            kernels: kernels.clone(),
+            kernels,
             bias,
-            prepared: false,
         }))
     }
 
-    /// The kernels in the form that running wants.
-    fn prepared(&self) -> TractResult<Tensor> {
-        let kernels = self.kernels.try_as_plain_ram()?;
+    /// Puts the kernels in the form that running wants.
+    pub(super) fn prepare(&mut self, store: &Store) -> TractResult<()> {
+        let prepared = match &self.kernels {
+            Kernels::Prepared(_) => return Ok(()),
+            Kernels::Given(tensor) => self.prepared(tensor)?,
+            Kernels::Hollow(hollow, scales) => {
+                let mut values = store.values(&hollow.name, &hollow.shape)?;
+                let mut plain = values.try_as_plain_ram_mut()?;
+                for (scale, numbers) in scales {
+                    let numbers = numbers.try_as_plain_ram()?;
+                    scale.rows(plain.as_slice_mut()?, numbers.as_slice()?);
+                }
+                self.prepared(&values)?
+            }
+        };
+        self.kernels = Kernels::Prepared(prepared.into());
+        Ok(())
+    }
+
+    fn prepared(&self, kernels: &Tensor) -> TractResult<Tensor> {
+        let kernels = kernels.try_as_plain_ram()?;
         let length = self.convolution.prepared_length();
         // Safety: every value is written below; floats have no invalid bits.
         let mut prepared = unsafe { Tensor::uninitialized::<f32>(&[length])? };
@@ -138,9 +282,10 @@ impl EvalOp for Convolve {
         let maps = args_1!(inputs);
         let maps = maps.try_as_plain_ram()?;
         let maps = maps.as_slice::<f32>()?;
-        let kernels = match self.prepared {
-            true => self.kernels.clone(),
-            false => self.prepared()?.into(),
+        let kernels = match &self.kernels {
+            Kernels::Prepared(kernels) => kernels.clone(),
+            Kernels::Given(kernels) => self.prepared(kernels)?.into(),
+            Kernels::Hollow(hollow, _) => bail!("the values of '{}' are not at hand", hollow.name),
         };
         let [kernels, bias] = [&kernels, &self.bias].map(|tensor| tensor.try_as_plain_ram());
         let (kernels, bias) = (kernels?, bias?);
@@ -170,25 +315,6 @@ impl TypedOp for Convolve {
         model: &TypedModel,
         node: &TypedNode,
     ) -> TractResult<Option<TypedModelPatch>> {
-        match fold::predecessor(self, model, node)? {
-            None => fold::successor(self, model, node),
-            folded => Ok(folded),
-        }
-    }
-
-    fn codegen(
-        &self,
-        model: &TypedModel,
-        node: &TypedNode,
-    ) -> TractResult<Option<TypedModelPatch>> {
-        if self.prepared {
-            return Ok(None);
-        }
-        let op = Convolve {
-            kernels: self.prepared()?.into(),
-            prepared: true,
-            ..self.clone()
-        };
-        TypedModelPatch::replace_single_op(model, node, &node.inputs, op).map(Some)
+        fold::patch(model, node)
     }
 }
