@@ -14,7 +14,8 @@ use crate::image::{Crop, Picture, Prepared, PreprocessError, preprocess, preproc
 use crate::lungs::{Fields, grown};
 #[cfg(feature = "web")]
 use crate::model::as_sha256;
-use crate::model::{Input, Model, ModelError, onnx, sha256_hex};
+use crate::model::onnx::Piece;
+use crate::model::{Input, Model, ModelError, sha256_of};
 
 /// A model, its gradient graph at one layer, and both halves of it prepared on an engine.
 ///
@@ -219,9 +220,12 @@ impl Explainer {
     #[must_use]
     pub fn gradient_sha256(&self) -> &str {
         self.gradient_sha256.get_or_init(|| {
-            let graph = gradient_graph(&self.model, &self.layer, self.needs);
+            let file = gradient_file(&self.model, &self.layer, self.needs);
             // It could be made when this was.
-            graph.map_or_else(|_| String::new(), |graph| sha256_hex(&onnx::write(&graph)))
+            file.map_or_else(
+                |_| String::new(),
+                |pieces| sha256_of(pieces.iter().map(Piece::bytes)),
+            )
         })
     }
 
@@ -289,18 +293,18 @@ impl Explainer {
     }
 }
 
-/// The gradient graph at a layer that has what is needed: the file that an explainer's checksum is of.
+/// The file of the gradient graph at a layer that has what is needed: what an explainer's checksum is of.
 ///
 /// # Errors
 /// As [`Explainer::new`].
-pub(crate) fn gradient_graph(
-    model: &Model,
+pub(crate) fn gradient_file<'m>(
+    model: &'m Model,
     layer: &str,
     needs: Needs,
-) -> Result<ModelProto, ExplainError> {
+) -> Result<Vec<Piece<'m>>, ExplainError> {
     let biases = biases_for(model, needs)?;
     let layer = layer.to_owned();
-    Ok(gradient::graph_of(model, &wanted(&layer, needs, &biases))?)
+    Ok(gradient::file_of(model, &wanted(&layer, needs, &biases))?)
 }
 
 fn biases_for(model: &Model, needs: Needs) -> Result<Vec<Bias>, ModelError> {

@@ -29,7 +29,7 @@ use ndarray::{Array2, Array3, ArrayView3};
 pub use case::{Case, Unwatched, Watch};
 pub use explainer::Explainer;
 #[cfg(feature = "web")]
-pub(crate) use explainer::gradient_graph;
+pub(crate) use explainer::gradient_file;
 pub use how::{FromBiases, FromGradients, How, Joined, Needs, OfLayer, Place, Term};
 pub use observation::Observation;
 pub use question::{Question, Target};

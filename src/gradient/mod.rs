@@ -36,6 +36,7 @@ pub use tail::{Tail, cut_at};
 
 use crate::model::facts::ElementType;
 use crate::model::layers::ancestors;
+use crate::model::onnx::Piece;
 use crate::model::onnx::parts::{self, ints};
 use crate::model::{Layer, Layout, Model, onnx, weights};
 use declare::{declarations, property, shape_of, value_info};
@@ -87,6 +88,17 @@ pub fn graph_of(model: &Model, wanted: &Wanted<'_>) -> Result<ModelProto, Gradie
         weights::fill(graph, model.graph()?, &HashSet::new());
     }
     Ok(gradient)
+}
+
+/// The file of [`graph_of`], in pieces that follow each other: large weights stay where they are.
+///
+/// # Errors
+/// As [`graph_of`].
+pub(crate) fn file_of<'m>(
+    model: &'m Model,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<Piece<'m>>, GradientError> {
+    Ok(onnx::pieces(derive(model, wanted)?, model.graph()?))
 }
 
 /// [`graph_of`], but that large weights stay in the model: the graph's tensors are [hollow](weights).

@@ -27,7 +27,7 @@ pub use external::Beside;
 pub use layers::Layer;
 pub use layout::Layout;
 pub use manifest::{Companion, DEFAULT_NOTICE, Input, Label, Manifest, SCHEMA, STAMP};
-pub use onnx::Limits;
+pub use onnx::{Limits, Source};
 pub use outputs::{Candidate, Squash};
 
 use facts::Facts;
@@ -105,23 +105,24 @@ impl Model {
         id: &str,
         files: &dyn Beside,
     ) -> Result<Model, ModelError> {
-        let mut model = Model::open_unidentified(bytes, manifest, id, files)?;
+        let mut model = Model::open_unidentified(&bytes, manifest, id, files)?;
         model.sha256 = sha256_hex(bytes);
         Ok(model)
     }
 
-    /// [`open_beside`](Model::open_beside) without the checksum of the file, for a caller who has a faster way to it.
+    /// [`open_beside`](Model::open_beside) without the checksum of the file, for a caller who has a faster way to it. The file need not be in
+    /// this program's memory.
     ///
     /// # Errors
     /// As [`open_beside`](Model::open_beside).
     pub fn open_unidentified(
-        bytes: &[u8],
+        file: &dyn Source,
         manifest: Option<&str>,
         id: &str,
         files: &dyn Beside,
     ) -> Result<Model, ModelError> {
         let limits = Limits::default();
-        let mut proto = onnx::read_beside(bytes, files, &limits)?;
+        let mut proto = onnx::read_beside(file, files, &limits)?;
         growth::check(graph_of(&proto)?, &limits)?;
         let given = manifest.map(Manifest::parse).transpose()?;
         let input = input::find(graph_of(&proto)?, given.as_ref())?;
@@ -260,6 +261,13 @@ impl Model {
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+/// [`sha256_hex`] of bytes that come in pieces.
+pub(crate) fn sha256_of<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> String {
+    let mut digest = Sha256::new();
+    pieces.for_each(|piece| digest.update(piece));
+    hex(&digest.finalize())
 }
 
 /// A sha256 that was computed elsewhere.

@@ -1,6 +1,7 @@
 //! Reading and writing ONNX files within limits.
 
 mod check;
+mod file;
 pub mod parts;
 
 use std::collections::HashSet;
@@ -9,6 +10,8 @@ use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 
 pub(super) use check::{check, element_count, element_width};
+pub(crate) use file::pieces;
+pub use file::{Piece, Source};
 
 use super::external::{self, Beside};
 use super::{ModelError, half, inline};
@@ -57,15 +60,15 @@ pub const MINIMUM_OPSET: i64 = 17;
 /// [`ModelError::NotOnnx`], [`ModelError::Damaged`], [`ModelError::TooLarge`], [`ModelError::External`] or
 /// [`ModelError::Unsupported`].
 pub fn read_beside(
-    bytes: &[u8],
+    file: &dyn Source,
     files: &dyn Beside,
     limits: &Limits,
 ) -> Result<ModelProto, ModelError> {
-    if bytes.is_empty() {
+    if file.length() == 0 {
         return Err(ModelError::NotOnnx("the file is empty (0 bytes)".into()));
     }
-    within("the file", bytes.len() as u64, limits.file_bytes)?;
-    let mut proto = ModelProto::decode(bytes)
+    within("the file", file.length() as u64, limits.file_bytes)?;
+    let mut proto = file::decode(file)
         .map_err(|error| ModelError::NotOnnx(format!("its protobuf does not decode ({error})")))?;
     external::load(&mut proto, files, limits)?;
     inline::functions(&mut proto, limits)?;
@@ -85,7 +88,7 @@ pub fn read_beside(
 /// # Errors
 /// As [`read_beside`].
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<ModelProto, ModelError> {
-    read_beside(bytes, &external::Nothing, limits)
+    read_beside(&bytes, &external::Nothing, limits)
 }
 
 /// Writes the default domain, which has two names, with the shorter one.

@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
+use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 
+use super::files::gathered;
 use super::picture::Options;
 use super::{Explainer, thrown};
-use crate::explain::{Method, Needs, gradient_graph};
-use crate::model::onnx;
+use crate::explain::{Method, Needs, gradient_file};
 
 #[wasm_bindgen]
 impl Explainer {
@@ -29,16 +30,15 @@ impl Explainer {
     ///
     /// # Errors
     /// One line: an unknown method or layer, or an operator without a gradient rule.
-    pub fn undigested(&self, options_json: &str) -> Result<Option<Vec<u8>>, JsError> {
+    pub fn undigested(&self, options_json: &str) -> Result<Option<Uint8Array>, JsError> {
         let options: Options = serde_json::from_str(options_json).map_err(thrown)?;
         let (method, manner) = self.way(&options)?;
         let layer = manner.layers.first().unwrap_or(&self.inner.model.layer);
         if self.digests.contains_key(&graph_of(layer, method)) {
             return Ok(None);
         }
-        let graph = gradient_graph(&self.inner.model, layer, method.how().needs());
-        let graph = graph.map_err(thrown)?;
-        onnx::encode(&graph).map(Some).map_err(thrown)
+        let file = gradient_file(&self.inner.model, layer, method.how().needs());
+        Ok(Some(gathered(&file.map_err(thrown)?)))
     }
 
     /// Takes the sha256 of what [`undigested`](Explainer::undigested) gave for the same options.

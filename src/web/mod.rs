@@ -7,6 +7,7 @@ mod callbacks;
 mod digests;
 mod doubt;
 mod drawing;
+mod files;
 mod model;
 mod picture;
 #[cfg(feature = "threads")]

@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use js_sys::Uint8Array;
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
 use super::callbacks::{Chosen, Parts};
+use super::files::{Held, gathered};
 use super::{thrown, to_json};
 use crate::engine::{Engine, Tract};
 use crate::explain::{self, METHODS, Needs};
-use crate::gradient;
+use crate::gradient::{self, Wanted};
 use crate::lungs::Lungs;
-use crate::model::{Manifest, Model, onnx};
+use crate::model::{Manifest, Model};
 use crate::study::{Answer, Request, Study};
 
 /// A model, made ready; at most one picture and one explanation of it at a time.
@@ -40,7 +42,7 @@ impl Explainer {
     /// One line: what is wrong with the model or its manifest.
     #[wasm_bindgen(constructor)]
     pub fn new(
-        model: Vec<u8>,
+        model: Uint8Array,
         manifest_json: Option<String>,
         file_name: &str,
         read: Option<js_sys::Function>,
@@ -55,14 +57,14 @@ impl Explainer {
         };
         let id = file_name.strip_suffix(".onnx").unwrap_or(file_name);
         say("reading its graph");
-        let open = match identified_later {
-            Some(true) => Model::open_unidentified,
-            _ => Model::open_beside,
-        };
-        let opened = open(&model, manifest_json.as_deref(), id, &Chosen(read));
-        // The file's memory goes before the engine asks for its own.
-        drop(model);
-        let model = Arc::new(opened.map_err(thrown)?);
+        let file = Held(model);
+        let manifest = manifest_json.as_deref();
+        let opened = Model::open_unidentified(&file, manifest, id, &Chosen(read));
+        let mut model = opened.map_err(thrown)?;
+        if identified_later != Some(true) {
+            model.identify(&file.sha256()).map_err(thrown)?;
+        }
+        let model = Arc::new(model);
         let engine: Arc<dyn Engine> = Arc::new(Tract);
         say("deriving its gradient graph");
         let inner = explain::Explainer::new(engine.clone(), model, None).map_err(thrown)?;
@@ -138,11 +140,20 @@ impl Explainer {
     ///
     /// # Errors
     /// One line: an unknown layer, or an operator without a gradient rule.
-    pub fn gradient_graph(&self, layer: Option<String>, input: bool) -> Result<Vec<u8>, JsError> {
+    pub fn gradient_graph(
+        &self,
+        layer: Option<String>,
+        input: bool,
+    ) -> Result<Uint8Array, JsError> {
         let model = &self.inner.model;
         let layer = layer.unwrap_or_else(|| model.layer.clone());
-        let graph = gradient::differentiate(model, &[layer], input).map_err(thrown)?;
-        onnx::encode(&graph).map_err(thrown)
+        let wanted = Wanted {
+            layers: &[layer],
+            input,
+            ..Wanted::default()
+        };
+        let file = gradient::file_of(model, &wanted).map_err(thrown)?;
+        Ok(gathered(&file))
     }
 
     /// Takes another manifest. Returns `false`, and changes nothing, where the model must be opened again with it.

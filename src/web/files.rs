@@ -1,0 +1,53 @@
+//! Files in JavaScript's memory, read and written without a copy in this program's.
+
+use js_sys::Uint8Array;
+use sha2::{Digest, Sha256};
+
+use crate::model::onnx::Piece;
+use crate::model::{Source, hex};
+
+/// Bytes that are taken in at a time.
+const BLOCK: usize = 1 << 20;
+
+/// A file that JavaScript holds.
+pub(super) struct Held(pub Uint8Array);
+
+impl Source for Held {
+    fn length(&self) -> usize {
+        self.0.length() as usize
+    }
+
+    fn read(&self, first: usize, to: &mut [u8]) {
+        // A file's length is a u32 here.
+        let end = first + to.len();
+        self.0.subarray(first as u32, end as u32).copy_to(to);
+    }
+}
+
+impl Held {
+    /// Its sha256, for whom no one else computes it.
+    pub fn sha256(&self) -> String {
+        let length = self.length();
+        let mut block = vec![0; BLOCK.min(length)];
+        let mut digest = Sha256::new();
+        for first in (0..length).step_by(BLOCK) {
+            let block = &mut block[..BLOCK.min(length - first)];
+            self.read(first, block);
+            digest.update(&*block);
+        }
+        hex(&digest.finalize())
+    }
+}
+
+/// A file in pieces as one array of JavaScript's.
+pub(super) fn gathered(pieces: &[Piece]) -> Uint8Array {
+    let length: usize = pieces.iter().map(|piece| piece.bytes().len()).sum();
+    let file = Uint8Array::new_with_length(length as u32);
+    let mut first = 0;
+    for piece in pieces {
+        let end = first + piece.bytes().len() as u32;
+        file.subarray(first, end).copy_from(piece.bytes());
+        first = end;
+    }
+    file
+}
