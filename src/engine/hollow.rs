@@ -19,24 +19,27 @@ impl<'g> Store<'g> {
 
     /// The floats of a stored f32 or f16 tensor, in another shape of as many.
     pub(super) fn values(&self, name: &str, shape: &[usize]) -> TractResult<Tensor> {
+        let mut tensor = Tensor::zero::<f32>(shape)?;
+        self.copy(name, tensor.try_as_plain_ram_mut()?.as_slice_mut()?)?;
+        Ok(tensor)
+    }
+
+    /// Copies the floats of a stored f32 or f16 tensor.
+    pub(super) fn copy(&self, name: &str, to: &mut [f32]) -> TractResult<()> {
         let Some(stored) = self.0.get(name) else {
             bail!("the values of tensor '{name}' are missing");
         };
         let raw = &stored.raw_data;
-        let width = match stored.data_type == DataType::Float16 as i32 {
-            true => 2,
-            false => 4,
-        };
-        let mut tensor = Tensor::zero::<f32>(shape)?;
-        if raw.len() != width * tensor.len() {
+        let is_half = stored.data_type == DataType::Float16 as i32;
+        let width = if is_half { 2 } else { 4 };
+        if raw.len() != width * to.len() {
             bail!("tensor '{}' is not as long as its shape", stored.name);
         }
-        let mut plain = tensor.try_as_plain_ram_mut()?;
-        match width {
-            2 => half::widen(raw, plain.as_slice_mut()?),
-            _ => plain.as_bytes_mut().copy_from_slice(raw),
+        match is_half {
+            true => half::widen(raw, to),
+            false => half::floats(raw, to),
         }
-        Ok(tensor)
+        Ok(())
     }
 }
 

@@ -1,83 +1,66 @@
 //! From a graph of ONNX to tract's typed form, node after node.
 //!
 //! tract's own way collects the graph, infers shapes and values from all sides until nothing changes, does so again, and then translates.
-//! Where the inputs are fixed, all follows from what comes before a node: one walk does, with tract's own rules for each operator.
+//! Where the inputs are fixed, all follows from what comes before a node: one walk does, with tract's own operators.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tract_onnx::model::{Onnx, ParsingContext};
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, type_proto};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 use tract_onnx::prelude::*;
-use tract_onnx::tensor::translate_inference_fact;
-use tract_onnx::tract_core::internal::{Outlet, bail, format_err, tvec};
+use tract_onnx::tract_core::internal::{Outlet, format_err, tvec};
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact, InferenceNode, InferenceOp};
 
 use super::typed::Stored;
+use crate::model::facts::operators::{Operators, inferred, named, with_operators};
+use crate::model::facts::quick;
 use crate::model::onnx;
 
 /// The typed form of a graph with fixed inputs. `stored` are its initializers beside those in the graph.
 ///
 /// # Errors
 /// Where the graph is damaged, and where an operator needs more than the walk knows: tract's own way tells the two apart.
-pub(super) fn wire<'g>(
-    proto: &'g ModelProto,
-    stored: &[(&'g str, Stored)],
-) -> TractResult<TypedModel> {
+pub(super) fn wire(proto: &ModelProto, stored: &[(&str, Stored)]) -> TractResult<TypedModel> {
     let graph = proto.graph.as_ref();
     let graph = graph.ok_or_else(|| format_err!("it holds no graph"))?;
-    let framework = tract_onnx::onnx();
-    let context = ParsingContext {
-        onnx_operator_set_version: onnx::opset(proto),
-        framework: &framework,
-        model: proto,
-        parent_graphs: vec![graph],
-        model_dir: None,
-        template: InferenceModel::default(),
-    };
-    let mut walk = Walk {
-        framework: &framework,
-        context: &context,
-        model: TypedModel::default(),
-        outlets: HashMap::new(),
-    };
-    walk.declare(graph, stored)?;
-    for node in &graph.node {
-        walk.node(node)?;
-    }
-    let outputs = graph.output.iter().map(|output| walk.outlet(&output.name));
-    let outputs: Vec<OutletId> = outputs.collect::<TractResult<_>>()?;
-    walk.model.select_output_outlets(&outputs)?;
-    Ok(walk.model)
+    with_operators(proto, |operators| {
+        let mut walk = Walk {
+            operators,
+            model: TypedModel::default(),
+            outlets: HashMap::new(),
+        };
+        walk.declare(graph, stored)?;
+        for node in &graph.node {
+            walk.node(node)?;
+        }
+        let outputs = graph.output.iter().map(|output| walk.outlet(&output.name));
+        let outputs: Vec<OutletId> = outputs.collect::<TractResult<_>>()?;
+        walk.model.select_output_outlets(&outputs)?;
+        Ok(walk.model)
+    })
 }
 
 struct Walk<'g> {
-    framework: &'g Onnx,
-    context: &'g ParsingContext<'g>,
+    operators: &'g Operators<'g>,
     model: TypedModel,
-    /// What makes the tensors of the graph.
-    outlets: HashMap<&'g str, OutletId>,
+    /// What makes the tensors of the graph, and what is known of them.
+    outlets: HashMap<&'g str, (OutletId, InferenceFact)>,
 }
 
 impl<'g> Walk<'g> {
     /// Adds inputs and stored tensors.
     fn declare(&mut self, graph: &'g GraphProto, stored: &[(&'g str, Stored)]) -> TractResult<()> {
         for input in &graph.input {
-            let declared = input.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-            let Some(type_proto::Value::TensorType(kind)) = declared else {
-                bail!("its input '{}' has no type", input.name);
-            };
-            let fact = translate_inference_fact(self.context, kind, true)?;
-            let outlet = self
-                .model
-                .add_source(&*input.name, TypedFact::try_from(&fact)?)?;
-            self.outlets.insert(&input.name, outlet);
+            let fact = self.operators.declared(input)?;
+            let typed = TypedFact::try_from(&fact)?;
+            let outlet = self.model.add_source(&*input.name, typed)?;
+            self.outlets.insert(&input.name, (outlet, fact));
         }
         for (name, stored) in stored {
             self.store(name, stored)?;
         }
         for tensor in &graph.initializer {
-            let value = self.context.load_tensor(tensor)?;
+            let value = self.operators.stored(tensor)?;
             self.store(&tensor.name, &Stored::whole(value)?)?;
         }
         Ok(())
@@ -86,38 +69,35 @@ impl<'g> Walk<'g> {
     fn store(&mut self, name: &'g str, stored: &Stored) -> TractResult<()> {
         let Stored { op, fact } = stored;
         let id = self.model.add_node(name, op.clone(), tvec!(fact.clone()))?;
-        self.outlets.insert(name, id.into());
+        self.outlets.insert(name, (id.into(), fact.into()));
         Ok(())
     }
 
+    fn known(&self, name: &str) -> TractResult<&(OutletId, InferenceFact)> {
+        let known = self.outlets.get(name);
+        known.ok_or_else(|| format_err!("nothing makes {name}"))
+    }
+
     fn outlet(&self, name: &str) -> TractResult<OutletId> {
-        let outlet = self.outlets.get(name).copied();
-        outlet.ok_or_else(|| format_err!("nothing makes {name}"))
+        self.known(name).map(|(outlet, _)| *outlet)
     }
 
     /// Adds what computes a node's outputs.
     fn node(&mut self, node: &'g NodeProto) -> TractResult<()> {
-        let named = |names: &'g [String]| names.iter().filter(|name| !name.is_empty());
-        let name = onnx::node_name(node);
-        let builder = self.framework.op_register.0.get(&node.op_type);
-        let builder = builder.ok_or_else(|| format_err!("there is no {}", node.op_type))?;
-        let (mut op, closures) = builder(self.context, node)?;
-        if !closures.is_empty() || op.nboutputs()? != named(&node.output).count() {
-            bail!("node {name} is no plain operator");
+        let known = named(&node.input).map(|input| self.known(input));
+        let known: Vec<&(OutletId, InferenceFact)> = known.collect::<TractResult<_>>()?;
+        let inputs = known.iter().map(|(outlet, _)| *outlet).collect();
+        let facts: Vec<&InferenceFact> = known.iter().map(|(_, fact)| fact).collect();
+        let mut op = self.operators.operator(node)?;
+        let facts = match quick::output(node, &facts) {
+            Some(fact) => tvec!(fact),
+            None => inferred(&mut *op, node, &facts)?,
+        };
+        let outlets = self.typed(onnx::node_name(node), op, inputs, facts)?;
+        for (name, outlet) in named(&node.output).zip(outlets) {
+            let fact = self.model.outlet_fact(outlet)?.into();
+            self.outlets.insert(name, (outlet, fact));
         }
-        let inputs: Vec<OutletId> = named(&node.input)
-            .map(|input| self.outlet(input))
-            .collect::<TractResult<_>>()?;
-        let facts: Vec<InferenceFact> = inputs
-            .iter()
-            .map(|&input| Ok(self.model.outlet_fact(input)?.into()))
-            .collect::<TractResult<_>>()?;
-        let open = InferenceFact::default();
-        let outputs = named(&node.output).map(|_| &open).collect();
-        let (_, facts, _) = op.infer(facts.iter().collect(), outputs, tvec!())?;
-        let outlets = self.typed(name, op, inputs, facts)?;
-        self.outlets
-            .extend(named(&node.output).map(String::as_str).zip(outlets));
         Ok(())
     }
 

@@ -3,12 +3,14 @@
 //! The inference is tract's; this module turns its answer into a table by ONNX tensor name.
 
 mod batch;
+pub(crate) mod operators;
+pub(crate) mod quick;
+mod walk;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
-use tract_onnx::prelude::InferenceModelExt;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 use tract_onnx::tract_hir::prelude::{DatumType, Tensor};
 
@@ -117,6 +119,15 @@ const SHAPE_KEEPING: &[(&str, usize)] = &[
 /// [`ModelError::Damaged`] where shapes contradict each other or an attribute does not parse, [`ModelError::TooLarge`]
 /// where a tensor between the nodes passes the limit.
 pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
+    let simple = simplified(proto);
+    let mut facts = as_declared(simple.clone())?;
+    batch::fill(&simple, &mut facts, as_declared);
+    check(proto, &facts, limits)?;
+    Ok(facts)
+}
+
+/// The graph with those weights only whose values matter.
+fn simplified(proto: &ModelProto) -> ModelProto {
     let mut simple = ModelProto {
         ir_version: proto.ir_version,
         opset_import: proto.opset_import.clone(),
@@ -128,10 +139,7 @@ pub fn infer(proto: &ModelProto, limits: &Limits) -> Result<Facts, ModelError> {
         let leave = weights::only_weights(graph);
         weights::fill(graph, whole, &leave);
     }
-    let mut facts = as_declared(simple.clone())?;
-    batch::fill(&simple, &mut facts, as_declared);
-    check(proto, &facts, limits)?;
-    Ok(facts)
+    simple
 }
 
 /// What tract infers from the shapes that the inputs are declared with.
@@ -152,22 +160,7 @@ fn as_declared(mut simple: ModelProto) -> Result<Facts, ModelError> {
     if let Some(graph) = &mut simple.graph {
         weights::declare(graph);
     }
-    let (model, outlets) = guarded(|| {
-        let parsed = tract_onnx::onnx().parse(&simple, None)?;
-        drop(simple);
-        let mut model = parsed.model;
-        // Obstinate: one operator that tract cannot type leaves the others' facts; what a rule then misses it names.
-        model.analyse(true)?;
-        Ok((model, parsed.outlets_by_name))
-    })
-    .map_err(ModelError::Damaged)?;
-    let mut facts = Facts::with_capacity(outlets.len());
-    for (name, outlet) in outlets {
-        if let Ok(fact) = model.outlet_fact(outlet) {
-            facts.insert(name, translate(fact));
-        }
-    }
-    Ok(facts)
+    guarded(|| walk::facts(&simple)).map_err(ModelError::Damaged)
 }
 
 /// The names that nodes and outputs of a graph read.

@@ -159,6 +159,13 @@ pub fn widen(raw: &[u8], to: &mut [f32]) {
     }
 }
 
+/// Writes the floats of a raw f32 tensor to `to`, as many as there are of both.
+pub fn floats(raw: &[u8], to: &mut [f32]) {
+    for (&four, to) in raw.as_chunks().0.iter().zip(to) {
+        *to = f32::from_le_bytes(four);
+    }
+}
+
 /// The floats of a tensor of 16-bit ones.
 fn halves(tensor: &TensorProto, to_f32: impl Fn(u16) -> f32) -> Vec<f32> {
     if tensor.raw_data.is_empty() {

@@ -27,6 +27,8 @@ mod tile;
 mod window;
 mod winograd;
 
+use std::sync::{Mutex, PoisonError};
+
 use tract_onnx::prelude::{TractResult, TypedModel};
 use tract_onnx::tract_core::optim::Optimizer;
 
@@ -54,12 +56,17 @@ pub(super) fn quicken(model: &mut TypedModel) -> TractResult<()> {
     pools::replace(model)
 }
 
-/// Puts the weights of a graph in the form that the kernels want.
+/// Puts the weights of a graph in the form that the kernels want, each thread some of them.
 pub(super) fn prepare(model: &mut TypedModel, store: &Store) -> TractResult<()> {
-    for node in &mut model.nodes {
-        if let Some(op) = node.op_as_mut::<operator::Convolve>() {
-            op.prepare(store)?;
+    let nodes = model.nodes.iter_mut();
+    let own = nodes.filter_map(|node| node.op_as_mut::<operator::Convolve>());
+    let own: Vec<Mutex<&mut operator::Convolve>> = own.map(Mutex::new).collect();
+    let failed = Mutex::new(Ok(()));
+    divide::each(own.len(), |index| {
+        let op = &mut own[index].lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = op.prepare(store) {
+            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Err(error);
         }
-    }
-    Ok(())
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,6 +9,7 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use super::convolution::Convolution;
 use super::fold;
+use super::room::with_room;
 use super::window::Window;
 use crate::engine::hollow::{Hollow, Store};
 
@@ -228,28 +229,26 @@ impl Convolve {
     pub(super) fn prepare(&mut self, store: &Store) -> TractResult<()> {
         let prepared = match &self.kernels {
             Kernels::Prepared(_) => return Ok(()),
-            Kernels::Given(tensor) => self.prepared(tensor)?,
+            Kernels::Given(tensor) => self.prepared(tensor.try_as_plain_ram()?.as_slice()?)?,
             Kernels::Hollow(hollow, scales) => {
-                let mut values = store.values(&hollow.name, &hollow.shape)?;
-                let mut plain = values.try_as_plain_ram_mut()?;
-                for (scale, numbers) in scales {
-                    let numbers = numbers.try_as_plain_ram()?;
-                    scale.rows(plain.as_slice_mut()?, numbers.as_slice()?);
-                }
-                self.prepared(&values)?
+                with_room(hollow.shape.iter().product(), |values| {
+                    store.copy(&hollow.name, values)?;
+                    for (scale, numbers) in scales {
+                        scale.rows(values, numbers.try_as_plain_ram()?.as_slice()?);
+                    }
+                    self.prepared(values)
+                })?
             }
         };
         self.kernels = Kernels::Prepared(prepared.into());
         Ok(())
     }
 
-    fn prepared(&self, kernels: &Tensor) -> TractResult<Tensor> {
-        let kernels = kernels.try_as_plain_ram()?;
+    fn prepared(&self, kernels: &[f32]) -> TractResult<Tensor> {
         let length = self.convolution.prepared_length();
         // Safety: every value is written below; floats have no invalid bits.
         let mut prepared = unsafe { Tensor::uninitialized::<f32>(&[length])? };
         let mut values = prepared.try_as_plain_ram_mut()?;
-        let kernels = kernels.as_slice::<f32>()?;
         self.convolution
             .prepare(kernels, values.as_slice_mut::<f32>()?);
         Ok(prepared)
@@ -284,7 +283,9 @@ impl EvalOp for Convolve {
         let maps = maps.as_slice::<f32>()?;
         let kernels = match &self.kernels {
             Kernels::Prepared(kernels) => kernels.clone(),
-            Kernels::Given(kernels) => self.prepared(kernels)?.into(),
+            Kernels::Given(kernels) => self
+                .prepared(kernels.try_as_plain_ram()?.as_slice()?)?
+                .into(),
             Kernels::Hollow(hollow, _) => bail!("the values of '{}' are not at hand", hollow.name),
         };
         let [kernels, bias] = [&kernels, &self.bias].map(|tensor| tensor.try_as_plain_ram());

@@ -25,8 +25,8 @@ pub trait Source {
     /// Bytes in it.
     fn length(&self) -> usize;
 
-    /// Copies the bytes from `first` on, as many as `to` takes, which are in the file.
-    fn read(&self, first: usize, to: &mut [u8]);
+    /// The `length` bytes from `first` on, which are in the file.
+    fn read(&self, first: usize, length: usize) -> Vec<u8>;
 }
 
 impl Source for &[u8] {
@@ -34,8 +34,8 @@ impl Source for &[u8] {
         self.len()
     }
 
-    fn read(&self, first: usize, to: &mut [u8]) {
-        to.copy_from_slice(&self[first..first + to.len()]);
+    fn read(&self, first: usize, length: usize) -> Vec<u8> {
+        self[first..first + length].to_vec()
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn decode(file: &dyn Source) -> Result<ModelProto, DecodeError> {
     );
     let Some(lean) = lean else {
         // It is damaged, or written in a way that nobody writes any more: the decoder knows.
-        return ModelProto::decode(part(file, 0, end).as_slice());
+        return ModelProto::decode(file.read(0, end).as_slice());
     };
     let lean: Vec<u8> = lean.iter().flat_map(Piece::bytes).copied().collect();
     let mut model = ModelProto::decode(lean.as_slice())?;
@@ -73,16 +73,10 @@ pub(super) fn decode(file: &dyn Source) -> Result<ModelProto, DecodeError> {
         .flat_map(|graph| &mut graph.initializer);
     for (tensor, data) in tensors.zip(left) {
         if let Some((first, length)) = data {
-            tensor.raw_data = part(file, first, length);
+            tensor.raw_data = file.read(first, length);
         }
     }
     Ok(model)
-}
-
-fn part(file: &dyn Source, first: usize, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    file.read(first, &mut bytes);
-    bytes
 }
 
 /// What [`message`] comes by.
@@ -167,9 +161,7 @@ impl<'a> Reader<'a> {
 
     /// Copies bytes that are in the file.
     fn copy(&mut self, length: usize, to: &mut Vec<u8>) {
-        let start = to.len();
-        to.resize(start + length, 0);
-        self.file.read(self.at, &mut to[start..]);
+        to.extend(self.file.read(self.at, length));
         self.at += length;
     }
 
@@ -177,7 +169,7 @@ impl<'a> Reader<'a> {
         let inside = self.at.checked_sub(self.first);
         if inside.is_none_or(|inside| inside >= self.window.len()) {
             let length = WINDOW.min(self.file.length().checked_sub(self.at)?);
-            self.window = part(self.file, self.at, length);
+            self.window = self.file.read(self.at, length);
             self.first = self.at;
         }
         let byte = self.window.get(self.at - self.first).copied()?;
