@@ -29,7 +29,8 @@ export function gradlens(glue) {
     /** The checksums of the model and of its gradient graph, as the page computes them. */
     async digest() {
       explainer.identify(await sha256(file));
-      explainer.digested('{}', await sha256(explainer.undigested('{}')));
+      const graph = explainer.undigested('{}');
+      if (graph) explainer.digested('{}', await sha256(graph));
     },
     async run(what, count) {
       for (let turn = 0; turn < count; turn++) actions[what]();

@@ -38,8 +38,7 @@ impl Held {
 
 /// A file in pieces as one array of JavaScript's.
 pub(super) fn gathered(pieces: &[Piece]) -> Uint8Array {
-    let length: usize = pieces.iter().map(|piece| piece.bytes().len()).sum();
-    let file = Uint8Array::new_with_length(length as u32);
+    let file = Uint8Array::new_with_length(length(pieces) as u32);
     let mut first = 0;
     for piece in pieces {
         let end = first + piece.bytes().len() as u32;
@@ -47,4 +46,9 @@ pub(super) fn gathered(pieces: &[Piece]) -> Uint8Array {
         first = end;
     }
     file
+}
+
+/// Bytes of a file in pieces.
+pub(super) fn length(pieces: &[Piece]) -> usize {
+    pieces.iter().map(|piece| piece.bytes().len()).sum()
 }
