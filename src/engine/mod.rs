@@ -24,7 +24,7 @@ use crate::model::weights;
 #[cfg(not(target_arch = "wasm32"))]
 pub use batched::Batched;
 
-pub use tract::{Tract, TractWithKernels};
+pub use tract::{Tract, TractWithoutKernels};
 
 /// Why a graph cannot be run. The message is one line.
 #[derive(Debug, thiserror::Error)]

@@ -29,36 +29,8 @@ impl Engine for Tract {
             version: VERSION.into(),
             device: "cpu".into(),
             threads: threads::running(),
-            simd: simd().into(),
+            simd: kernels::Set::best().name().into(),
         }
-    }
-
-    fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError> {
-        prepare(
-            graph,
-            &GraphProto::default(),
-            inputs,
-            cfg!(target_arch = "wasm32"),
-        )
-    }
-
-    fn prepare_hollow(
-        &self,
-        graph: ModelProto,
-        whole: &GraphProto,
-        inputs: &[Spec],
-    ) -> Result<Box<dyn Session>, EngineError> {
-        prepare(graph, whole, inputs, cfg!(target_arch = "wasm32"))
-    }
-}
-
-/// tract with the convolutions that it has in WebAssembly on any processor: slower, and there to be tested.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TractWithKernels;
-
-impl Engine for TractWithKernels {
-    fn info(&self) -> EngineInfo {
-        Tract.info()
     }
 
     fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError> {
@@ -72,6 +44,20 @@ impl Engine for TractWithKernels {
         inputs: &[Spec],
     ) -> Result<Box<dyn Session>, EngineError> {
         prepare(graph, whole, inputs, true)
+    }
+}
+
+/// tract with none of our kernels: what they are compared with.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TractWithoutKernels;
+
+impl Engine for TractWithoutKernels {
+    fn info(&self) -> EngineInfo {
+        Tract.info()
+    }
+
+    fn prepare(&self, graph: ModelProto, inputs: &[Spec]) -> Result<Box<dyn Session>, EngineError> {
+        prepare(graph, &GraphProto::default(), inputs, false)
     }
 }
 
@@ -248,38 +234,4 @@ pub(super) fn from_tract(tensor: &Tensor) -> Result<Value, EngineError> {
             .and_then(|wide| Ok(Value::I64(wide.to_plain_array_view::<i64>()?.to_owned()))),
     }
     .map_err(failed)
-}
-
-/// The vector instructions that tract picks on this machine.
-fn simd() -> &'static str {
-    #[cfg(target_arch = "wasm32")]
-    {
-        if cfg!(target_feature = "simd128") {
-            "wasm-simd128"
-        } else {
-            ""
-        }
-    }
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            "avx512"
-        } else if std::arch::is_x86_feature_detected!("fma") {
-            "avx2-fma"
-        } else {
-            "sse"
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        "neon"
-    }
-    #[cfg(not(any(
-        target_arch = "wasm32",
-        target_arch = "x86_64",
-        target_arch = "aarch64"
-    )))]
-    {
-        ""
-    }
 }

@@ -17,7 +17,7 @@ use include_dir::{Dir, File, include_dir};
 
 #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
 use gradlens::engine::cuda::{Cuda, Precision};
-use gradlens::engine::{Engine, Tract, TractWithKernels, Value};
+use gradlens::engine::{Engine, Tract, TractWithoutKernels, Value};
 use gradlens::explain::{Explainer, Manner, Observation, Question, Target, method};
 use gradlens::gradient::{self, split_at_seed};
 use gradlens::model::{Limits, Model, onnx};
@@ -32,15 +32,14 @@ pub fn fixture(path: &str) -> PathBuf {
         .join(path)
 }
 
-/// The engine that is tested: tract, or what `GRADLENS_TEST_ENGINE` names. `tract-kernels` is tract with the convolutions that it has in
-/// WebAssembly, `cuda` is this machine's GPU, `cuda-kernels` runs the kernels' text on
-/// the processor; both need the feature `cuda`.
+/// The engine that is tested: tract, or what `GRADLENS_TEST_ENGINE` names. `tract-alone` is tract without our kernels,
+/// `cuda` is this machine's GPU, `cuda-kernels` runs the kernels' text on the processor; both need the feature `cuda`.
 pub fn engine() -> Arc<dyn Engine> {
     static ENGINE: OnceLock<Arc<dyn Engine>> = OnceLock::new();
     let chosen = || -> Arc<dyn Engine> {
         match std::env::var("GRADLENS_TEST_ENGINE").as_deref() {
             Err(_) | Ok("" | "tract") => Arc::new(Tract),
-            Ok("tract-kernels") => Arc::new(TractWithKernels),
+            Ok("tract-alone") => Arc::new(TractWithoutKernels),
             #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]
             Ok("cuda-kernels") => Arc::new(kernels::engine(Precision::Strict)),
             #[cfg(all(feature = "cuda", not(target_arch = "wasm32")))]

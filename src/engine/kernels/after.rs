@@ -42,19 +42,19 @@ impl Hash for After {
 
 /// Does all steps to all vectors.
 #[inline(always)]
-pub(super) fn finish<const COUNT: usize>(values: &mut [Lanes; COUNT], after: &[After]) {
+pub(super) fn finish<L: Lanes, const COUNT: usize>(values: &mut [L; COUNT], after: &[After]) {
     for step in after {
         match *step {
             After::AtLeast(low) => {
-                let low = Lanes::splat(low);
+                let low = L::splat(low);
                 *values = values.map(|value| value.max(low));
             }
             After::AtMost(high) => {
-                let high = Lanes::splat(high);
+                let high = L::splat(high);
                 *values = values.map(|value| value.min(high));
             }
             After::HardSwish => {
-                let [sixth, half, one, zero] = [1.0 / 6.0, 0.5, 1.0, 0.0].map(Lanes::splat);
+                let [sixth, half, one, zero] = [1.0 / 6.0, 0.5, 1.0, 0.0].map(L::splat);
                 *values = values.map(|value| {
                     let gate = value.mul(sixth).add(half);
                     value.mul(gate.min(one).max(zero))

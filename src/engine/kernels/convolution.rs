@@ -2,8 +2,9 @@
 
 use super::after::After;
 use super::depthwise::{self, Kernels};
-use super::gather::{self, Maps};
+use super::gather::Maps;
 use super::product::{self, Weights};
+use super::set::Set;
 use super::window::{Window, with_rims};
 use super::winograd::{self, Squares};
 
@@ -20,6 +21,8 @@ pub struct Convolution {
     pub groups: usize,
     /// What is done to each result.
     pub after: Vec<After>,
+    /// The instructions that do it.
+    pub set: Set,
 }
 
 /// How a convolution is done.
@@ -37,7 +40,7 @@ impl Convolution {
     fn way(&self) -> Way {
         if self.groups == self.maps && self.groups == self.rows {
             Way::Depthwise
-        } else if self.groups == 1 && winograd::fits(&self.window, self.rows, self.maps) {
+        } else if self.groups == 1 && winograd::fits(self.set, &self.window, self.rows, self.maps) {
             Way::Squares
         } else {
             Way::Columns
@@ -58,8 +61,8 @@ impl Convolution {
         let [rows, depth] = self.matrix();
         match self.way() {
             Way::Depthwise => rows * depth * self.groups,
-            Way::Squares => winograd::transformed_length(self.rows, self.maps),
-            Way::Columns => product::panels_length(rows, depth) * self.groups,
+            Way::Squares => winograd::transformed_length(self.set, self.rows, self.maps),
+            Way::Columns => product::panels_length(self.set, rows, depth) * self.groups,
         }
     }
 
@@ -73,12 +76,13 @@ impl Convolution {
         assert_eq!(to.len(), self.prepared_length());
         match self.way() {
             Way::Depthwise => to.copy_from_slice(kernels),
-            Way::Squares => winograd::write_transformed(kernels, self.maps, to),
+            Way::Squares => winograd::write_transformed(self.set, kernels, self.maps, to),
             Way::Columns => {
                 let matrices = kernels.chunks_exact((rows * depth).max(1));
-                let panels = to.chunks_exact_mut(product::panels_length(rows, depth).max(1));
+                let panels =
+                    to.chunks_exact_mut(product::panels_length(self.set, rows, depth).max(1));
                 for (matrix, panels) in matrices.zip(panels) {
-                    product::write_panels(matrix, depth, panels);
+                    product::write_panels(self.set, matrix, depth, panels);
                 }
             }
         }
@@ -100,6 +104,7 @@ impl Convolution {
         match self.way() {
             Way::Depthwise => {
                 let kernels = Kernels {
+                    set: self.set,
                     window,
                     values: kernels,
                     bias,
@@ -109,6 +114,7 @@ impl Convolution {
             }
             Way::Squares => {
                 let squares = Squares {
+                    set: self.set,
                     window,
                     kernels,
                     rows: self.rows,
@@ -141,12 +147,13 @@ impl Convolution {
         let [rows, depth] = self.matrix();
         let taps = window.tap_offsets(size[1]);
         let count = self.maps / self.groups;
-        let panels = product::panels_length(rows, depth);
+        let panels = product::panels_length(self.set, rows, depth);
         let parts = kernels.chunks_exact(panels).zip(bias.chunks_exact(rows));
         let maps = maps.chunks_exact(count * size.iter().product::<usize>());
         let results = result.chunks_exact_mut(rows * window.positions());
         for (((panels, bias), values), result) in parts.zip(maps).zip(results) {
             let weights = Weights {
+                set: self.set,
                 panels,
                 rows,
                 depth,
@@ -162,10 +169,10 @@ impl Convolution {
                 values,
                 size,
                 count,
+                window,
+                taps: &taps,
             };
-            product::multiply(&weights, result, |first, block| {
-                gather::columns(maps, window, &taps, first, block);
-            });
+            product::multiply(&weights, &maps, result);
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use super::after::{After, finish};
 use super::lanes::Lanes;
+use super::set::Set;
 use super::sweep::{Gather, sweep};
 use super::window::Window;
 
 /// Each map's kernel, one number a map, and what comes after.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Kernels<'a> {
+    pub set: Set,
     pub window: &'a Window,
     /// `[maps, tap]`.
     pub values: &'a [f32],
@@ -24,12 +26,12 @@ impl Gather for Weighted<'_> {
     const RIM: f32 = 0.0;
 
     #[inline(always)]
-    fn add(self, sum: Lanes, weight: Lanes, value: Lanes) -> Lanes {
-        sum.add(weight.mul(value))
+    fn add<L: Lanes>(self, sum: L, weight: L, value: L) -> L {
+        sum.add_product(weight, value)
     }
 
     #[inline(always)]
-    fn end(&self, sum: Lanes, _: usize, _: usize) -> Lanes {
+    fn end<L: Lanes>(&self, sum: L, _: usize, _: usize) -> L {
         let mut values = [sum];
         finish(&mut values, self.0);
         values[0]
@@ -39,6 +41,7 @@ impl Gather for Weighted<'_> {
 /// Convolves `maps` into `result`, a map at a time.
 pub(super) fn convolve(kernels: &Kernels, maps: &[f32], result: &mut [f32]) {
     let Kernels {
+        set,
         window,
         values,
         bias,
@@ -46,5 +49,5 @@ pub(super) fn convolve(kernels: &Kernels, maps: &[f32], result: &mut [f32]) {
     } = *kernels;
     let taps = window.taps();
     let kernels = |map: usize| (&values[map * taps..][..taps], bias[map]);
-    sweep(window, Weighted(after), kernels, maps, result);
+    sweep(set, window, Weighted(after), kernels, maps, result);
 }

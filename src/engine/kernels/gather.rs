@@ -1,10 +1,12 @@
 //! Columns of a convolution: for each position of the window, the values under it.
 
-use super::lanes::{LANES, Lanes};
-use super::tile::COLUMNS;
+use super::lanes::Lanes;
 use super::window::Window;
 
-/// Maps from which columns are gathered.
+/// The most columns that a panel has.
+const MOST: usize = 48;
+
+/// What columns are gathered from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Maps<'a> {
     pub values: &'a [f32],
@@ -12,77 +14,170 @@ pub(super) struct Maps<'a> {
     pub size: [usize; 2],
     /// How many maps.
     pub count: usize,
+    pub window: &'a Window,
+    /// Where the window's weights lie in a map, from its corner.
+    pub taps: &'a [usize],
 }
 
-/// Makes columns from position `first` on, as panels `[map, tap, COLUMNS]`. Positions behind the last repeat it.
-pub(super) fn columns(
-    maps: Maps,
-    window: &Window,
-    taps: &[usize],
+impl Maps<'_> {
+    /// Values of a column.
+    pub(super) fn depth(&self) -> usize {
+        self.count * self.taps.len()
+    }
+
+    /// Where the window's corner lies in a map at a position.
+    #[inline(always)]
+    fn place(&self, position: usize) -> usize {
+        let [_, columns] = self.window.output;
+        let [y, x] = [position / columns, position % columns];
+        y * self.window.strides[0] * self.size[1] + x * self.window.strides[1]
+    }
+}
+
+/// Makes a panel `[map, tap, VECTORS]` of columns from position `first` on. What stands in the columns behind the last position is
+/// anything.
+#[inline(always)]
+pub(super) fn columns<L: Lanes, const VECTORS: usize>(
+    maps: &Maps,
     first: usize,
-    block: &mut [f32],
+    panel: &mut [f32],
 ) {
+    let width = VECTORS * L::COUNT;
     let area = maps.size.iter().product::<usize>();
-    let depth = maps.count * taps.len();
-    let last = window.positions() - 1;
-    for (panel, slots) in block.chunks_exact_mut(depth * COLUMNS).enumerate() {
-        let places: [usize; COLUMNS] = std::array::from_fn(|column| {
-            let position = (first + panel * COLUMNS + column).min(last);
-            let (y, x) = (position / window.output[1], position % window.output[1]);
-            y * window.strides[0] * maps.size[1] + x * window.strides[1]
-        });
-        let furthest = taps.last().copied().unwrap_or(0) + places[COLUMNS - 1];
-        assert!(maps.count * area <= maps.values.len() && furthest < area);
-        let is_run = |step: usize| {
-            places
-                .iter()
-                .enumerate()
-                .all(|(column, &place)| place == places[0] + column * step)
-        };
-        let mut steps = slots.chunks_exact_mut(COLUMNS);
-        if is_run(1) {
-            each(maps, area, taps, &mut steps, |map, tap, slots| {
-                // Safety: the last of eight neighbours is that of the furthest place and tap, which lies in the map.
-                unsafe {
-                    let from = map.as_ptr().add(places[0] + tap);
-                    Lanes::load(from).store(slots.as_mut_ptr());
-                    Lanes::load(from.add(LANES)).store(slots.as_mut_ptr().add(LANES));
-                }
-            });
-        } else if is_run(2) {
-            each(maps, area, taps, &mut steps, |map, tap, slots| {
-                // Safety: the last vector ends with the float of the furthest place and tap, since it starts one float early.
-                unsafe {
-                    let from = map.as_ptr().add(places[0] + tap);
-                    let [a, b, c] =
-                        [0, LANES, 2 * LANES].map(|offset| Lanes::load(from.add(offset)));
-                    let d = Lanes::load(from.add(3 * LANES - 1));
-                    a.even(b).store(slots.as_mut_ptr());
-                    c.even_odd(d).store(slots.as_mut_ptr().add(LANES));
-                }
-            });
-        } else {
-            each(maps, area, taps, &mut steps, |map, tap, slots| {
-                for (slot, &place) in slots.iter_mut().zip(&places) {
-                    // Safety: no place and tap lie behind the furthest ones.
-                    *slot = unsafe { *map.get_unchecked(place + tap) };
-                }
-            });
+    let last = maps.window.positions() - 1;
+    let mut places = [0; MOST];
+    let places = &mut places[..width];
+    let [row, step] = [maps.window.output[1], maps.window.strides[1]];
+    if first % row + width <= row {
+        let corner = maps.place(first);
+        for (column, place) in places.iter_mut().enumerate() {
+            *place = corner + column * step;
         }
+    } else {
+        for (column, place) in places.iter_mut().enumerate() {
+            *place = maps.place((first + column).min(last));
+        }
+    }
+    let places = &*places;
+    let furthest = maps.taps.last().copied().unwrap_or(0) + places[width - 1];
+    assert!(maps.count * area <= maps.values.len() && furthest < area);
+    let is_run = |step: usize| {
+        let mut columns = places.iter().enumerate();
+        columns.all(|(column, &place)| place == places[0] + column * step)
+    };
+    let mut steps = panel.chunks_exact_mut(width);
+    if is_run(1) {
+        each(maps, area, &mut steps, |map, tap, slots| {
+            // Safety: the last of so many neighbours is that of the furthest place and tap, which lies in the map.
+            unsafe {
+                let (from, to) = (map.as_ptr().add(places[0] + tap), slots.as_mut_ptr());
+                for offset in (0..VECTORS).map(|vector| vector * L::COUNT) {
+                    L::load(from.add(offset)).store(to.add(offset));
+                }
+            }
+        });
+    } else if is_run(2) {
+        each(maps, area, &mut steps, |map, tap, slots| {
+            // Safety: the last vector ends with the float of the furthest place and tap, since it starts one float early.
+            unsafe {
+                let (from, to) = (map.as_ptr().add(places[0] + tap), slots.as_mut_ptr());
+                for vector in 0..VECTORS {
+                    let offset = vector * L::COUNT;
+                    let values = L::load(from.add(2 * offset));
+                    let behind = from.add(2 * offset + L::COUNT);
+                    let values = match vector + 1 < VECTORS {
+                        true => values.even(L::load(behind)),
+                        false => values.even_odd(L::load(behind.sub(1))),
+                    };
+                    values.store(to.add(offset));
+                }
+            }
+        });
+    } else if L::HAS_MASKS && step <= 2 {
+        let runs = Runs::of(maps, first, width.min(last + 1 - first), L::COUNT);
+        each(maps, area, &mut steps, |map, tap, slots| {
+            for run in runs.list() {
+                // Safety: a run ends at a place of the panel, and its slots in it.
+                unsafe {
+                    let from = map.as_ptr().add(run.place + tap);
+                    let to = slots.as_mut_ptr().add(run.column);
+                    if step == 1 {
+                        L::load_first(from, run.count).store_first(to, run.count);
+                    } else {
+                        let reach = 2 * run.count - 1;
+                        let lower = L::load_first(from, reach.min(L::COUNT));
+                        let rest = reach.saturating_sub(L::COUNT);
+                        // Nothing is read where nothing is left, wherever that would be.
+                        let upper = L::load_first(from.wrapping_add(L::COUNT), rest);
+                        lower.even(upper).store_first(to, run.count);
+                    }
+                }
+            }
+        });
+    } else {
+        each(maps, area, &mut steps, |map, tap, slots| {
+            for (slot, &place) in slots.iter_mut().zip(places) {
+                // Safety: no place and tap lie behind the furthest ones.
+                *slot = unsafe { *map.get_unchecked(place + tap) };
+            }
+        });
+    }
+}
+
+/// Positions of a panel that lie in one row, a register at most.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    place: usize,
+    column: usize,
+    count: usize,
+}
+
+/// All of them.
+struct Runs {
+    runs: [Run; MOST],
+    count: usize,
+}
+
+impl Runs {
+    /// Those of `width` positions from `first` on.
+    #[inline(always)]
+    fn of(maps: &Maps, first: usize, width: usize, lanes: usize) -> Runs {
+        let mut runs = Runs {
+            runs: [Run::default(); MOST],
+            count: 0,
+        };
+        let row = maps.window.output[1];
+        let mut column = 0;
+        while column < width {
+            let position = first + column;
+            let count = (row - position % row).min(width - column).min(lanes);
+            runs.runs[runs.count] = Run {
+                place: maps.place(position),
+                column,
+                count,
+            };
+            runs.count += 1;
+            column += count;
+        }
+        runs
+    }
+
+    #[inline(always)]
+    fn list(&self) -> &[Run] {
+        &self.runs[..self.count]
     }
 }
 
 /// Calls `make` for each tap of each map, with room for its values.
 #[inline(always)]
 fn each<'a>(
-    maps: Maps,
+    maps: &Maps,
     area: usize,
-    taps: &[usize],
     steps: &mut impl Iterator<Item = &'a mut [f32]>,
     make: impl Fn(&[f32], usize, &mut [f32]),
 ) {
     for map in maps.values.chunks_exact(area).take(maps.count) {
-        for (&tap, slots) in taps.iter().zip(&mut *steps) {
+        for (&tap, slots) in maps.taps.iter().zip(&mut *steps) {
             make(map, tap, slots);
         }
     }

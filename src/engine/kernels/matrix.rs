@@ -5,8 +5,19 @@ use tract_onnx::tract_core::tract_linalg::mmm::{
 };
 use tract_onnx::tract_core::tract_linalg::pack::Packing;
 
-use super::lanes::{LANES, Lanes};
-use super::tile::{COLUMNS, ROWS, Sums, VECTORS, add_product};
+use super::lanes::{Four, Lanes};
+use super::tile::add_product;
+
+/// Rows of the tile.
+const ROWS: usize = 4;
+/// Columns of the tile.
+const COLUMNS: usize = 8;
+const LANES: usize = Four::COUNT;
+/// Vectors in a row.
+const VECTORS: usize = COLUMNS / LANES;
+
+/// The sums of a tile.
+type Sums = [[Four; VECTORS]; ROWS];
 
 /// Its name among tract's kernels.
 pub(super) const NAME: &str = "gradlens_f32_4x8";
@@ -32,40 +43,40 @@ fn can_fuse(spec: &FusedSpec) -> bool {
 /// The pointers in `steps` must be good for what [`FusedKerSpec`] says of them, for a tile of [`ROWS`] by [`COLUMNS`].
 unsafe fn run(steps: &[FusedKerSpec<f32>]) -> isize {
     use FusedKerSpec as Step;
-    let mut sums = [[Lanes::splat(0.0); VECTORS]; ROWS];
+    let mut sums = [[Four::splat(0.0); VECTORS]; ROWS];
     for step in steps {
         // Safety: handed down from the caller, step by step.
         unsafe {
             match *step {
                 Step::Done => break,
-                Step::Clear => sums = [[Lanes::splat(0.0); VECTORS]; ROWS],
+                Step::Clear => sums = [[Four::splat(0.0); VECTORS]; ROWS],
                 Step::LoadTile(_, rows) => each(&mut sums, |row, column, _| {
-                    Lanes::load(rows.add(row * COLUMNS + column))
+                    Four::load(rows.add(row * COLUMNS + column))
                 }),
                 Step::ScalarMin(value) => scalar(&mut sums, value, |a, sum| sum.min(a)),
                 Step::ScalarMax(value) => scalar(&mut sums, value, |a, sum| sum.max(a)),
-                Step::ScalarAdd(value) => scalar(&mut sums, value, Lanes::add),
-                Step::ScalarMul(value) => scalar(&mut sums, value, Lanes::mul),
-                Step::ScalarSub(value) => scalar(&mut sums, value, Lanes::sub),
+                Step::ScalarAdd(value) => scalar(&mut sums, value, Four::add),
+                Step::ScalarMul(value) => scalar(&mut sums, value, Four::mul),
+                Step::ScalarSub(value) => scalar(&mut sums, value, Four::sub),
                 Step::ScalarSubF(value) => scalar(&mut sums, value, |a, sum| sum.sub(a)),
                 Step::LeakyRelu(slope) => {
                     scalar(&mut sums, slope, |a, sum| sum.positive_or(a.mul(sum)))
                 }
                 Step::PerRowMin(rows) => per_row(&mut sums, rows, |a, sum| sum.min(a)),
                 Step::PerRowMax(rows) => per_row(&mut sums, rows, |a, sum| sum.max(a)),
-                Step::PerRowAdd(rows) => per_row(&mut sums, rows, Lanes::add),
-                Step::PerRowMul(rows) => per_row(&mut sums, rows, Lanes::mul),
-                Step::PerRowSub(rows) => per_row(&mut sums, rows, Lanes::sub),
+                Step::PerRowAdd(rows) => per_row(&mut sums, rows, Four::add),
+                Step::PerRowMul(rows) => per_row(&mut sums, rows, Four::mul),
+                Step::PerRowSub(rows) => per_row(&mut sums, rows, Four::sub),
                 Step::PerRowSubF(rows) => per_row(&mut sums, rows, |a, sum| sum.sub(a)),
                 Step::PerColMin(columns) => per_column(&mut sums, columns, |a, sum| sum.min(a)),
                 Step::PerColMax(columns) => per_column(&mut sums, columns, |a, sum| sum.max(a)),
-                Step::PerColAdd(columns) => per_column(&mut sums, columns, Lanes::add),
-                Step::PerColMul(columns) => per_column(&mut sums, columns, Lanes::mul),
-                Step::PerColSub(columns) => per_column(&mut sums, columns, Lanes::sub),
+                Step::PerColAdd(columns) => per_column(&mut sums, columns, Four::add),
+                Step::PerColMul(columns) => per_column(&mut sums, columns, Four::mul),
+                Step::PerColSub(columns) => per_column(&mut sums, columns, Four::sub),
                 Step::PerColSubF(columns) => per_column(&mut sums, columns, |a, sum| sum.sub(a)),
                 Step::AddRowColProducts(rows, columns) => each(&mut sums, |row, column, sum| {
                     let product =
-                        Lanes::load_splat(rows.add(row)).mul(Lanes::load(columns.add(column)));
+                        Four::load_splat(rows.add(row)).mul(Four::load(columns.add(column)));
                     sum.add(product)
                 }),
                 Step::AddUnicast(other) if other.item_size == size_of::<f32>() => {
@@ -90,7 +101,7 @@ unsafe fn run(steps: &[FusedKerSpec<f32>]) -> isize {
 
 /// Replaces each vector by what `make` makes of its row, its first column and itself.
 #[inline(always)]
-fn each(sums: &mut Sums, make: impl Fn(usize, usize, Lanes) -> Lanes) {
+fn each(sums: &mut Sums, make: impl Fn(usize, usize, Four) -> Four) {
     for (row, sums) in sums.iter_mut().enumerate() {
         for (vector, sum) in sums.iter_mut().enumerate() {
             *sum = make(row, vector * LANES, *sum);
@@ -99,32 +110,28 @@ fn each(sums: &mut Sums, make: impl Fn(usize, usize, Lanes) -> Lanes) {
 }
 
 #[inline(always)]
-fn scalar(sums: &mut Sums, value: f32, combine: impl Fn(Lanes, Lanes) -> Lanes) {
-    let value = Lanes::splat(value);
+fn scalar(sums: &mut Sums, value: f32, combine: impl Fn(Four, Four) -> Four) {
+    let value = Four::splat(value);
     each(sums, |_, _, sum| combine(value, sum));
 }
 
 /// # Safety
 /// [`ROWS`] floats must be readable at `rows`.
 #[inline(always)]
-unsafe fn per_row(sums: &mut Sums, rows: *const f32, combine: impl Fn(Lanes, Lanes) -> Lanes) {
+unsafe fn per_row(sums: &mut Sums, rows: *const f32, combine: impl Fn(Four, Four) -> Four) {
     each(sums, |row, _, sum| {
         // Safety: `row` is below `ROWS`.
-        combine(unsafe { Lanes::load_splat(rows.add(row)) }, sum)
+        combine(unsafe { Four::load_splat(rows.add(row)) }, sum)
     });
 }
 
 /// # Safety
 /// [`COLUMNS`] floats must be readable at `columns`.
 #[inline(always)]
-unsafe fn per_column(
-    sums: &mut Sums,
-    columns: *const f32,
-    combine: impl Fn(Lanes, Lanes) -> Lanes,
-) {
+unsafe fn per_column(sums: &mut Sums, columns: *const f32, combine: impl Fn(Four, Four) -> Four) {
     each(sums, |_, column, sum| {
         // Safety: `column` is that of a vector's first float.
-        combine(unsafe { Lanes::load(columns.add(column)) }, sum)
+        combine(unsafe { Four::load(columns.add(column)) }, sum)
     });
 }
 
@@ -141,14 +148,14 @@ unsafe fn place(tile: &OutputStoreKer, row: usize, column: usize) -> *mut f32 {
 /// # Safety
 /// Four floats from `column` of `row` must be readable in `tile`.
 #[inline(always)]
-unsafe fn read(tile: &OutputStoreKer, row: usize, column: usize) -> Lanes {
+unsafe fn read(tile: &OutputStoreKer, row: usize, column: usize) -> Four {
     unsafe {
         if tile.col_byte_stride == size_of::<f32>() as isize {
-            return Lanes::load(place(tile, row, column));
+            return Four::load(place(tile, row, column));
         }
         let values: [f32; LANES] =
             std::array::from_fn(|lane| place(tile, row, column + lane).read_unaligned());
-        Lanes::load(values.as_ptr())
+        Four::load(values.as_ptr())
     }
 }
 

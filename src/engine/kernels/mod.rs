@@ -22,6 +22,7 @@ mod product;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod registry;
 mod room;
+mod set;
 mod sweep;
 mod tile;
 mod window;
@@ -38,6 +39,7 @@ pub use after::After;
 pub use convolution::Convolution;
 pub use matrix::matrix_tile;
 pub use pool::{largest, mean};
+pub use set::Set;
 pub use window::Window;
 
 /// Makes sure that the registry's entries are part of the program: a linker drops what nothing refers to.

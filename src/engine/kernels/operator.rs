@@ -10,6 +10,7 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 use super::convolution::Convolution;
 use super::fold;
 use super::room::with_room;
+use super::set::Set;
 use super::window::Window;
 use crate::engine::hollow::{Hollow, Store};
 
@@ -218,6 +219,7 @@ impl Convolve {
                 rows,
                 groups: op.group,
                 after: Vec::new(),
+                set: Set::best(),
             },
             batch: shape[0][0],
             kernels,

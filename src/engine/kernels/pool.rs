@@ -1,6 +1,7 @@
 //! The largest value and the mean under a window.
 
-use super::lanes::{LANES, Lanes};
+use super::lanes::{Lanes, MOST};
+use super::set::Set;
 use super::sweep::{Gather, sweep};
 use super::window::Window;
 
@@ -12,12 +13,12 @@ impl Gather for Largest {
     const RIM: f32 = f32::NEG_INFINITY;
 
     #[inline(always)]
-    fn add(self, sum: Lanes, _: Lanes, value: Lanes) -> Lanes {
+    fn add<L: Lanes>(self, sum: L, _: L, value: L) -> L {
         sum.max(value)
     }
 
     #[inline(always)]
-    fn end(&self, sum: Lanes, _: usize, _: usize) -> Lanes {
+    fn end<L: Lanes>(&self, sum: L, _: usize, _: usize) -> L {
         sum
     }
 }
@@ -33,28 +34,28 @@ impl Gather for Mean<'_> {
     const RIM: f32 = 0.0;
 
     #[inline(always)]
-    fn add(self, sum: Lanes, _: Lanes, value: Lanes) -> Lanes {
+    fn add<L: Lanes>(self, sum: L, _: L, value: L) -> L {
         sum.add(value)
     }
 
     #[inline(always)]
-    fn end(&self, sum: Lanes, y: usize, x: usize) -> Lanes {
-        let columns = &self.columns[x..][..LANES];
-        // Safety: they are four.
-        let columns = unsafe { Lanes::load(columns.as_ptr()) };
-        sum.mul(columns.mul(Lanes::splat(self.rows[y])))
+    fn end<L: Lanes>(&self, sum: L, y: usize, x: usize) -> L {
+        let columns = &self.columns[x..][..L::COUNT];
+        // Safety: they are as many.
+        let columns = unsafe { L::load(columns.as_ptr()) };
+        sum.mul(columns.mul(L::splat(self.rows[y])))
     }
 }
 
 /// The largest value under each position of the window; what lies outside a map is none.
-pub fn largest(window: &Window, maps: &[f32], result: &mut [f32]) {
+pub fn largest(set: Set, window: &Window, maps: &[f32], result: &mut [f32]) {
     let weights = vec![1.0; window.taps()];
     let kernels = |_| (weights.as_slice(), f32::NEG_INFINITY);
-    sweep(window, Largest, kernels, maps, result);
+    sweep(set, window, Largest, kernels, maps, result);
 }
 
 /// The mean under each position of the window, over the values of the map or, with `rim`, over all places of the window.
-pub fn mean(window: &Window, rim: bool, maps: &[f32], result: &mut [f32]) {
+pub fn mean(set: Set, window: &Window, rim: bool, maps: &[f32], result: &mut [f32]) {
     let weights = vec![1.0; window.taps()];
     let kernels = |_| (weights.as_slice(), 0.0);
     let [rows, columns] = [0, 1].map(|axis| factors(window, rim, axis));
@@ -62,10 +63,10 @@ pub fn mean(window: &Window, rim: bool, maps: &[f32], result: &mut [f32]) {
         rows: &rows,
         columns: &columns,
     };
-    sweep(window, gather, kernels, maps, result);
+    sweep(set, window, gather, kernels, maps, result);
 }
 
-/// One over the number of values that the window covers at each position of an axis, and as many zeros as a vector needs.
+/// One over the number of values that the window covers at each position of an axis, and as many zeros as a register needs.
 fn factors(window: &Window, rim: bool, axis: usize) -> Vec<f32> {
     let covered = |position: usize| {
         let start = position * window.strides[axis];
@@ -77,5 +78,5 @@ fn factors(window: &Window, rim: bool, axis: usize) -> Vec<f32> {
     };
     let counts = (0..window.output[axis]).map(covered);
     let factors = counts.map(|count| if count > 0 { 1.0 / count as f32 } else { 0.0 });
-    factors.chain([0.0; 2 * LANES]).collect()
+    factors.chain([0.0; 2 * MOST]).collect()
 }

@@ -4,8 +4,9 @@ use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cnn::{MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer};
 
-use super::lanes::{LANES, Lanes};
+use super::lanes::{Four, Lanes};
 use super::pool::{largest, mean};
+use super::set::{Registers, Set, Work};
 use super::window::Window;
 
 /// Replaces the operators that [`Pool`] and [`SumMaps`] can do.
@@ -103,8 +104,10 @@ impl EvalOp for Pool {
         let mut result = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
         let mut values = result.try_as_plain_ram_mut()?;
         match self.kind {
-            Kind::Largest => largest(&self.window, maps, values.as_slice_mut()?),
-            Kind::Mean { rim } => mean(&self.window, rim, maps, values.as_slice_mut()?),
+            Kind::Largest => largest(Set::best(), &self.window, maps, values.as_slice_mut()?),
+            Kind::Mean { rim } => {
+                mean(Set::best(), &self.window, rim, maps, values.as_slice_mut()?)
+            }
         }
         Ok(tvec!(result.into_tvalue()))
     }
@@ -131,7 +134,7 @@ impl SumMaps {
         let kept = shape.len().checked_sub(op.axes.len())?;
         let are_last = op.axes.iter().copied().eq(kept..shape.len());
         let area: usize = shape[kept..].iter().product();
-        (op.reducer == Reducer::Sum && are_last && area >= LANES).then_some(SumMaps {
+        (op.reducer == Reducer::Sum && are_last && area >= Four::COUNT).then_some(SumMaps {
             area,
             shape: output.shape.as_concrete()?.into(),
         })
@@ -152,11 +155,9 @@ impl EvalOp for SumMaps {
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let maps = args_1!(inputs);
         let maps = maps.try_as_plain_ram()?;
-        let sums: Vec<f32> = maps
-            .as_slice::<f32>()?
-            .chunks_exact(self.area)
-            .map(sum)
-            .collect();
+        let set = Set::best();
+        let maps = maps.as_slice::<f32>()?.chunks_exact(self.area);
+        let sums: Vec<f32> = maps.map(|map| set.run(Sum(map))).collect();
         Ok(tvec!(Tensor::from_shape(&self.shape, &sums)?.into_tvalue()))
     }
 }
@@ -169,14 +170,23 @@ impl TypedOp for SumMaps {
     }
 }
 
-fn sum(values: &[f32]) -> f32 {
-    let (vectors, rest) = values.as_chunks::<LANES>();
-    let mut sums = [Lanes::splat(0.0); 4];
-    for (index, vector) in vectors.iter().enumerate() {
-        // Safety: it holds four floats.
-        let vector = unsafe { Lanes::load(vector.as_ptr()) };
-        sums[index % 4] = sums[index % 4].add(vector);
+/// The sum of some values.
+struct Sum<'a>(&'a [f32]);
+
+impl Work for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<R: Registers, const ROWS: usize, const VECTORS: usize>(self) -> f32 {
+        let vectors = self.0.chunks_exact(R::Wide::COUNT);
+        let rest = vectors.remainder();
+        let mut sums = [R::Wide::splat(0.0); 4];
+        for (index, vector) in vectors.enumerate() {
+            // Safety: it is as long as a register.
+            let vector = unsafe { R::Wide::load(vector.as_ptr()) };
+            sums[index % 4] = sums[index % 4].add(vector);
+        }
+        let sums = sums[0].add(sums[1]).add(sums[2].add(sums[3]));
+        rest.iter().fold(sums.sum(), |sum, value| sum + value)
     }
-    let sums = sums[0].add(sums[1]).add(sums[2].add(sums[3]));
-    sums.to_array().iter().chain(rest).sum()
 }

@@ -4,38 +4,47 @@ use std::ops::Range;
 
 use super::after::{After, finish};
 use super::divide::{self, Shared};
-use super::lanes::{LANES, Lanes, transposed};
+use super::gather::{self, Maps};
+use super::lanes::{Four, Lanes, transposed};
 use super::room::with_room;
-use super::tile::{COLUMNS, ROWS, Sums, add_product};
+use super::set::{Registers, Set, Shape, Work};
+use super::tile::add_product;
 
 /// Floats of columns that are made at a time: they stay in a core's second cache, beside the weights that pass by.
 const BLOCK: usize = 64 << 10;
 
+/// Rows of weights that are written at once; every tile has a multiple of them.
+const FOUR: usize = Four::COUNT;
+
 /// Floats of a matrix `[rows, depth]` in panels.
-pub(super) fn panels_length(rows: usize, depth: usize) -> usize {
-    rows.next_multiple_of(ROWS) * depth
+pub(super) fn panels_length(set: Set, rows: usize, depth: usize) -> usize {
+    rows.next_multiple_of(set.shape().rows) * depth
 }
 
-/// Writes a matrix `[rows, depth]` as panels of [`ROWS`] rows, `[depth, ROWS]` each, the last one filled up with zeros.
-pub(super) fn write_panels(matrix: &[f32], depth: usize, to: &mut [f32]) {
+/// Writes a matrix `[rows, depth]` as panels of as many rows as the tile has, `[depth, rows]` each, the last one filled up with zeros.
+pub(super) fn write_panels(set: Set, matrix: &[f32], depth: usize, to: &mut [f32]) {
+    let height = set.shape().rows;
     let zeros = vec![0.0; depth];
-    let panels = to.chunks_exact_mut((ROWS * depth).max(1));
-    for (rows, panel) in matrix.chunks((ROWS * depth).max(1)).zip(panels) {
-        let row = |index: usize| rows.get(index * depth..(index + 1) * depth);
-        let rows: [&[f32]; ROWS] = std::array::from_fn(|index| row(index).unwrap_or(&zeros));
-        let (squares, rest) = panel.as_chunks_mut::<{ ROWS * LANES }>();
-        for (index, square) in squares.iter_mut().enumerate() {
-            // Safety: a square is a vector of each row, which are `depth` long, and the panel holds as many steps.
-            unsafe {
-                let vectors = rows.map(|row| Lanes::load(row.as_ptr().add(index * LANES)));
-                for (step, vector) in transposed(vectors).into_iter().enumerate() {
-                    vector.store(square.as_mut_ptr().add(step * ROWS));
+    let panels = to.chunks_exact_mut((height * depth).max(1));
+    for (rows, panel) in matrix.chunks((height * depth).max(1)).zip(panels) {
+        for first in (0..height).step_by(FOUR) {
+            let row = |index: usize| rows.get(index * depth..(index + 1) * depth);
+            let rows: [&[f32]; FOUR] =
+                std::array::from_fn(|index| row(first + index).unwrap_or(&zeros));
+            let whole = depth / FOUR * FOUR;
+            for step in (0..whole).step_by(FOUR) {
+                // Safety: a vector of each row is read, which are `depth` long, and the panel holds as many steps.
+                unsafe {
+                    let vectors = rows.map(|row| Four::load(row.as_ptr().add(step)));
+                    let to = panel.as_mut_ptr().add(step * height + first);
+                    for (step, vector) in transposed(vectors).into_iter().enumerate() {
+                        vector.store(to.add(step * height));
+                    }
                 }
             }
-        }
-        let done = squares.len() * LANES;
-        for (step, values) in rest.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-            *values = rows.map(|row| row[done + step]);
+            for step in whole..depth {
+                panel[step * height + first..][..FOUR].copy_from_slice(&rows.map(|row| row[step]));
+            }
         }
     }
 }
@@ -43,7 +52,8 @@ pub(super) fn write_panels(matrix: &[f32], depth: usize, to: &mut [f32]) {
 /// A matrix of weights, what is added to its rows' products, and what comes after.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weights<'a> {
-    /// Panels of [`ROWS`] rows, as [`write_panels`] makes them.
+    pub set: Set,
+    /// Panels of rows, as [`write_panels`] makes them.
     pub panels: &'a [f32],
     pub rows: usize,
     pub depth: usize,
@@ -52,39 +62,33 @@ pub(super) struct Weights<'a> {
     pub after: &'a [After],
 }
 
-/// Panels of columns in a block, for columns of `depth` values.
-pub(super) fn panels_in_a_block(depth: usize) -> usize {
-    (BLOCK / (depth * COLUMNS).max(1)).max(2)
-}
-
-/// Multiplies `weights` with as many columns as a row of `result` is long. `fill` makes columns: from one on, as panels
-/// `[depth, COLUMNS]`, as many as its slice holds.
-pub(super) fn multiply(
-    weights: &Weights,
-    result: &mut [f32],
-    fill: impl Fn(usize, &mut [f32]) + Sync,
-) {
+/// Multiplies `weights` with the columns of `maps`, as many as a row of `result` is long.
+pub(super) fn multiply(weights: &Weights, maps: &Maps, result: &mut [f32]) {
+    let shape = weights.set.shape();
     let columns = result.len() / weights.rows.max(1);
-    let panels = columns.div_ceil(COLUMNS);
-    let step = panels_in_a_block(weights.depth);
-    let parts = Parts::of(weights.rows, panels, weights.depth * STEPS);
+    let panels = columns.div_ceil(shape.columns);
+    let length = weights.depth * shape.columns;
+    let step = (BLOCK / length.max(1)).max(2);
+    let parts = Parts::of(shape, weights.rows, panels, weights.depth);
     let result = Shared::new(result);
     divide::each(parts.count, |part| {
         let (rows, panels) = parts.part(part);
-        with_room(step.min(panels.len()) * weights.depth * COLUMNS, |buffer| {
+        with_room(step.min(panels.len()) * length, |buffer| {
             for first in panels.clone().step_by(step) {
                 let count = step.min(panels.end - first);
-                let block = &mut buffer[..count * weights.depth * COLUMNS];
-                fill(first * COLUMNS, block);
-                // Safety: parts have tiles of their own.
-                unsafe { multiply_block(weights, rows.clone(), block, first, result, columns) };
+                weights.set.run(Block {
+                    weights,
+                    maps,
+                    rows: rows.clone(),
+                    first,
+                    panels: &mut buffer[..count * length],
+                    result,
+                    columns,
+                });
             }
         });
     });
 }
-
-/// Vectors that a step of a tile adds to.
-const STEPS: usize = ROWS * COLUMNS / LANES;
 
 /// How the tiles of a product are divided among threads: by their columns, or where these are few, by their rows, for each part of
 /// which the columns are made anew.
@@ -94,12 +98,15 @@ pub(super) struct Parts {
     rows: usize,
     panels: usize,
     by_rows: bool,
+    /// Rows of a tile.
+    height: usize,
 }
 
 impl Parts {
-    /// For as many rows and panels of columns, where a tile takes so many steps.
-    pub(super) fn of(rows: usize, panels: usize, tile: usize) -> Parts {
-        let lines = rows.div_ceil(ROWS);
+    /// For as many rows and panels of columns, where each sum is of so many products.
+    pub(super) fn of(shape: Shape, rows: usize, panels: usize, depth: usize) -> Parts {
+        let lines = rows.div_ceil(shape.rows);
+        let tile = depth * shape.rows * shape.columns / shape.lanes;
         let count = divide::parts(lines * panels * tile);
         let by_rows = panels < 4 * count && lines > panels;
         Parts {
@@ -107,15 +114,16 @@ impl Parts {
             rows,
             panels,
             by_rows,
+            height: shape.rows,
         }
     }
 
     /// Rows, from a whole panel on, and panels of columns.
     pub(super) fn part(&self, index: usize) -> (Range<usize>, Range<usize>) {
         if self.by_rows {
-            let lines = divide::part(self.rows.div_ceil(ROWS), self.count, index);
-            let end = (lines.end * ROWS).min(self.rows);
-            (lines.start * ROWS..end, 0..self.panels)
+            let lines = divide::part(self.rows.div_ceil(self.height), self.count, index);
+            let end = (lines.end * self.height).min(self.rows);
+            (lines.start * self.height..end, 0..self.panels)
         } else {
             let panels = divide::part(self.panels, self.count, index);
             (0..self.rows, panels)
@@ -123,92 +131,136 @@ impl Parts {
     }
 }
 
-/// The products of some rows with a block of columns, the first panel of which is `first`.
-///
-/// # Safety
-/// Nobody else may use these values of the result.
-unsafe fn multiply_block(
-    weights: &Weights,
-    range: Range<usize>,
-    block: &[f32],
+/// The products of some rows with some panels of columns, of which nobody else uses the values.
+struct Block<'a> {
+    weights: &'a Weights<'a>,
+    maps: &'a Maps<'a>,
+    rows: Range<usize>,
+    /// Number of the first panel.
     first: usize,
-    result: Shared,
+    /// Room for the panels, `[depth, columns of a tile]` each.
+    panels: &'a mut [f32],
+    result: Shared<'a>,
+    /// Columns of the result.
     columns: usize,
-) {
-    let Weights {
-        rows,
-        depth,
-        bias,
-        after,
-        ..
-    } = *weights;
-    assert_eq!(bias.len(), rows);
-    for row in range.step_by(ROWS) {
-        let a = &weights.panels[row * depth..][..ROWS * depth];
+}
+
+/// Vectors that some columns need.
+#[inline(always)]
+fn vectors<R: Registers>(columns: usize) -> usize {
+    columns.div_ceil(R::Wide::COUNT)
+}
+
+impl Work for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<R: Registers, const ROWS: usize, const VECTORS: usize>(self) {
+        let width = VECTORS * R::Wide::COUNT;
+        let Weights {
+            rows, depth, bias, ..
+        } = *self.weights;
+        assert!(bias.len() == rows && self.maps.depth() == depth);
+        let length = (depth * width).max(1);
+        for (panel, values) in self.panels.chunks_exact_mut(length).enumerate() {
+            let column = (self.first + panel) * width;
+            match vectors::<R>(self.columns - column) {
+                1 if R::NARROWS => gather::columns::<R::Wide, 1>(self.maps, column, values),
+                2 if R::NARROWS => gather::columns::<R::Wide, 2>(self.maps, column, values),
+                _ => gather::columns::<R::Wide, VECTORS>(self.maps, column, values),
+            }
+        }
+        for row in self.rows.clone().step_by(ROWS) {
+            for (panel, values) in self.panels.chunks_exact(length).enumerate() {
+                let column = (self.first + panel) * width;
+                // Safety: a panel of rows holds `depth` steps of `ROWS` floats, one of columns as many of as many vectors as they
+                // need; nobody else uses the values of this block.
+                unsafe {
+                    match vectors::<R>(self.columns - column) {
+                        1 if R::NARROWS => self.tile::<R::Wide, ROWS, 1>(row, column, values),
+                        2 if R::NARROWS => self.tile::<R::Wide, ROWS, 2>(row, column, values),
+                        _ => self.tile::<R::Wide, ROWS, VECTORS>(row, column, values),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Block<'_> {
+    /// The product of a panel of rows and one of columns.
+    ///
+    /// # Safety
+    /// The panels must hold `depth` steps of `ROWS` floats and of `VECTORS` vectors; nobody else may use these values of the result.
+    #[inline(always)]
+    unsafe fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        row: usize,
+        column: usize,
+        b: &[f32],
+    ) {
+        let Weights {
+            panels,
+            rows,
+            depth,
+            bias,
+            after,
+            ..
+        } = *self.weights;
+        let a = &panels[row * depth..][..ROWS * depth];
         let height = ROWS.min(rows - row);
-        let start: [Lanes; ROWS] = std::array::from_fn(|index| {
-            Lanes::splat(if index < height {
+        let sums: [[L; VECTORS]; ROWS] = std::array::from_fn(|index| {
+            let bias = if index < height {
                 bias[row + index]
             } else {
                 0.0
-            })
+            };
+            [L::splat(bias); VECTORS]
         });
-        for (panel, b) in block.chunks_exact(depth * COLUMNS).enumerate() {
-            let column = (first + panel) * COLUMNS;
-            let sums = start.map(|bias| [bias; COLUMNS / LANES]);
-            // Safety: `a` holds `depth` steps of `ROWS` floats, `b` as many of `COLUMNS`.
-            let mut sums = unsafe { add_product(sums, depth, a.as_ptr(), b.as_ptr()) };
-            for sums in &mut sums {
-                finish(sums, after);
-            }
-            // Safety: it is a tile of these rows and this block.
-            unsafe { put(&sums, result, columns, row, column, height) };
-        }
-    }
-}
-
-/// Stores the part of a tile that lies inside the result.
-///
-/// # Safety
-/// Nobody else may use these values of the result.
-#[inline(always)]
-unsafe fn put(
-    sums: &Sums,
-    result: Shared,
-    columns: usize,
-    row: usize,
-    column: usize,
-    height: usize,
-) {
-    let width = COLUMNS.min(columns - column);
-    for (index, sums) in sums.iter().enumerate().take(height) {
         // Safety: as the caller grants.
-        let slots = unsafe { result.slice((row + index) * columns + column, width) };
-        if width == COLUMNS {
-            // Safety: there is room for all the columns.
-            unsafe {
-                sums[0].store(slots.as_mut_ptr());
-                sums[1].store(slots.as_mut_ptr().add(LANES));
-            }
-        } else {
-            let values = sums.iter().flat_map(|sum| sum.to_array());
-            for (slot, value) in slots.iter_mut().zip(values) {
-                *slot = value;
-            }
+        let mut sums = unsafe { add_product(sums, depth, a.as_ptr(), b.as_ptr()) };
+        for sums in &mut sums {
+            finish(sums, after);
+        }
+        let width = (VECTORS * L::COUNT).min(self.columns - column);
+        for (index, sums) in sums.into_iter().enumerate().take(height) {
+            // Safety: as the caller grants.
+            let slots = unsafe {
+                let start = (row + index) * self.columns + column;
+                self.result.slice(start, width)
+            };
+            put(&sums, slots);
         }
     }
 }
 
-/// The product with one column. The rows of a panel are its lanes.
+/// Stores as many values as there are slots.
+#[inline(always)]
+pub(super) fn put<L: Lanes, const VECTORS: usize>(values: &[L; VECTORS], slots: &mut [f32]) {
+    if slots.len() == VECTORS * L::COUNT {
+        for (vector, value) in values.iter().enumerate() {
+            // Safety: there is room for all of them.
+            unsafe { value.store(slots.as_mut_ptr().add(vector * L::COUNT)) };
+        }
+        return;
+    }
+    for (value, slots) in values.iter().zip(slots.chunks_mut(L::COUNT)) {
+        // Safety: there is room for these.
+        unsafe { value.store_first(slots.as_mut_ptr(), slots.len()) };
+    }
+}
+
+/// The product with one column.
 pub(super) fn multiply_vector(weights: &Weights, column: &[f32], result: &mut [f32]) {
     let depth = weights.depth;
-    let panels = result.len().div_ceil(ROWS);
+    let height = weights.set.shape().rows;
+    let panels = result.len().div_ceil(height);
     let length = result.len();
     let result = Shared::new(result);
-    let parts = divide::parts(panels * depth).min(panels.max(1));
+    let parts = divide::parts(panels * depth * height / FOUR).min(panels.max(1));
     divide::each(parts, |part| {
         let panels = divide::part(panels, parts, part);
-        let rows = panels.start * ROWS..(panels.end * ROWS).min(length);
+        let rows = panels.start * height..(panels.end * height).min(length);
         // Safety: parts have rows of their own.
         let result = unsafe { result.slice(rows.start, rows.len()) };
         let weights = Weights {
@@ -216,35 +268,35 @@ pub(super) fn multiply_vector(weights: &Weights, column: &[f32], result: &mut [f
             bias: &weights.bias[rows],
             ..*weights
         };
-        multiply_rows(&weights, column, result);
+        multiply_rows(&weights, height, column, result);
     });
 }
 
-/// [`multiply_vector`] for the first rows.
-fn multiply_rows(weights: &Weights, column: &[f32], result: &mut [f32]) {
+/// [`multiply_vector`] for the first rows, four at a time: they are the lanes.
+fn multiply_rows(weights: &Weights, height: usize, column: &[f32], result: &mut [f32]) {
     let depth = weights.depth;
-    for (panel, (slots, bias)) in result
-        .chunks_mut(ROWS)
-        .zip(weights.bias.chunks(ROWS))
+    for (index, (slots, bias)) in result
+        .chunks_mut(FOUR)
+        .zip(weights.bias.chunks(FOUR))
         .enumerate()
     {
-        let a = &weights.panels[panel * ROWS * depth..][..ROWS * depth];
+        let row = index * FOUR;
+        let panel = &weights.panels[row / height * height * depth..][..height * depth];
+        let first = row % height;
         // Four sums, since each addition waits for the last.
-        let mut sums = [Lanes::splat(0.0); 4];
+        let mut sums = [Four::splat(0.0); 4];
         for (step, value) in column.iter().enumerate().take(depth) {
-            // Safety: `step` is below `depth`.
-            let a = unsafe { Lanes::load(a.as_ptr().add(step * ROWS)) };
+            // Safety: `step` is below `depth`, and a panel has `height` rows a step.
+            let a = unsafe { Four::load(panel.as_ptr().add(step * height + first)) };
             let sum = &mut sums[step % 4];
-            *sum = sum.add(a.mul(Lanes::splat(*value)));
+            *sum = sum.add(a.mul(Four::splat(*value)));
         }
         let sum = sums[0].add(sums[1]).add(sums[2].add(sums[3]));
-        let mut padded = [0.0; ROWS];
+        let mut padded = [0.0; FOUR];
         padded[..bias.len()].copy_from_slice(bias);
         // Safety: it holds four floats.
-        let mut sum = [sum.add(unsafe { Lanes::load(padded.as_ptr()) })];
+        let mut sum = [sum.add(unsafe { Four::load(padded.as_ptr()) })];
         finish(&mut sum, weights.after);
-        for (slot, value) in slots.iter_mut().zip(sum[0].to_array()) {
-            *slot = value;
-        }
+        put(&sum, slots);
     }
 }

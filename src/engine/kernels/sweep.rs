@@ -1,7 +1,9 @@
 //! A window that moves over maps one by one: depthwise convolutions and pooling.
 
 use super::divide;
-use super::lanes::{LANES, Lanes};
+use super::lanes::{Four, Lanes};
+use super::product::put;
+use super::set::{Registers, Set, Work};
 use super::window::{Window, with_rim};
 
 /// Rows of results that are worked on at once.
@@ -11,10 +13,10 @@ const LINES: usize = 4;
 pub(super) trait Gather: Copy + Sync {
     /// What lies outside the maps.
     const RIM: f32;
-    /// Adds four values under a weight of the kernel.
-    fn add(self, sum: Lanes, weight: Lanes, value: Lanes) -> Lanes;
-    /// The result at row `y` and the four columns from `x` on.
-    fn end(&self, sum: Lanes, y: usize, x: usize) -> Lanes;
+    /// Adds values under a weight of the kernel.
+    fn add<L: Lanes>(self, sum: L, weight: L, value: L) -> L;
+    /// The result at row `y` and the columns from `x` on.
+    fn end<L: Lanes>(&self, sum: L, y: usize, x: usize) -> L;
 }
 
 /// One map with its rim, its columns apart by the steps of the stride: those that lie under one weight are neighbours.
@@ -56,6 +58,7 @@ impl Plan {
 
 /// Moves the window over each map. `kernels` gives the weights of a map, by its number, and what its sums start with.
 pub(super) fn sweep<'a, G: Gather>(
+    set: Set,
     window: &Window,
     gather: G,
     kernels: impl Fn(usize) -> (&'a [f32], f32) + Sync,
@@ -64,55 +67,83 @@ pub(super) fn sweep<'a, G: Gather>(
 ) {
     let area = window.size.iter().product::<usize>();
     let count = result.len() / window.positions();
-    let parts = divide::parts((result.len() * window.taps() + maps.len()) / LANES);
+    let lanes = set.shape().lanes;
+    let parts = divide::parts((result.len() * window.taps() + maps.len()) / lanes);
     divide::each_slice(result, count, parts.min(count.max(1)), |first, result| {
-        let maps = &maps[first * area..];
-        let kernels = (first..count).map(&kernels);
-        // Eight sums at once are what V8 has registers for.
-        if window.output[1] >= 2 * LANES {
-            sweep_blocks::<G, 2>(window, gather, kernels, maps, result);
-        } else {
-            sweep_blocks::<G, 1>(window, gather, kernels, maps, result);
-        }
+        set.run(Sweep {
+            window,
+            gather,
+            kernels: (first..count).map(&kernels),
+            maps: &maps[first * area..],
+            result,
+        });
     });
 }
 
-/// [`sweep`] in blocks of [`LINES`] rows and `VECTORS` vectors.
-fn sweep_blocks<'a, G: Gather, const VECTORS: usize>(
-    window: &Window,
+/// [`sweep`] over some maps.
+struct Sweep<'a, G, K> {
+    window: &'a Window,
     gather: G,
-    kernels: impl Iterator<Item = (&'a [f32], f32)>,
-    maps: &[f32],
-    result: &mut [f32],
-) {
-    let width = VECTORS * LANES;
-    let plan = Plan::of(window, width);
-    let [step_y, step_x] = window.strides;
-    let pitch = plan.part * step_x;
-    let mut rimmed = vec![G::RIM; plan.rows * pitch];
-    let maps = maps.chunks_exact(window.size.iter().product());
-    let results = result.chunks_exact_mut(window.positions());
-    let [lines, columns] = window.output;
-    for ((map, result), (weights, start)) in maps.zip(results).zip(kernels) {
-        match step_x {
-            1 => with_rim(map, window.size, window.before, &mut rimmed, pitch),
-            _ => apart(map, window, &mut rimmed, plan.part),
+    kernels: K,
+    maps: &'a [f32],
+    result: &'a mut [f32],
+}
+
+impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Work for Sweep<'_, G, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<R: Registers, const ROWS: usize, const VECTORS: usize>(self) {
+        // Eight sums at once are what V8 has registers for.
+        match self.window.output[1] {
+            columns if columns >= 2 * R::Wide::COUNT => self.blocks::<R::Wide, 2>(),
+            columns if columns > R::Narrow::COUNT => self.blocks::<R::Wide, 1>(),
+            _ => self.blocks::<R::Narrow, 1>(),
         }
-        // The last block of a row or column reaches back, so that it is whole; one that is all there is writes less.
-        for y in (0..lines).step_by(LINES) {
-            let y = y.min(lines.saturating_sub(LINES));
-            for x in (0..columns).step_by(width) {
-                let x = x.min(columns.saturating_sub(width));
-                let corner = &rimmed[y * step_y * pitch + x..];
-                let sums: [[Lanes; VECTORS]; LINES] =
-                    block(gather, corner, step_y * pitch, weights, &plan, start);
-                for (line, sums) in sums.into_iter().enumerate().take(lines - y) {
-                    let slots = &mut result[(y + line) * columns..][x..columns];
-                    for (vector, sum) in sums.into_iter().enumerate() {
-                        let offset = vector * LANES;
-                        if offset < slots.len() {
-                            let value = gather.end(sum, y + line, x + offset);
-                            put(value, &mut slots[offset..]);
+    }
+}
+
+impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Sweep<'_, G, K> {
+    /// In blocks of [`LINES`] rows and `VECTORS` vectors.
+    #[inline(always)]
+    fn blocks<L: Lanes, const VECTORS: usize>(self) {
+        let Sweep {
+            window,
+            gather,
+            kernels,
+            maps,
+            result,
+        } = self;
+        let width = VECTORS * L::COUNT;
+        let plan = Plan::of(window, width);
+        let [step_y, step_x] = window.strides;
+        let pitch = plan.part * step_x;
+        let mut rimmed = vec![G::RIM; plan.rows * pitch];
+        let maps = maps.chunks_exact(window.size.iter().product());
+        let results = result.chunks_exact_mut(window.positions());
+        let [lines, columns] = window.output;
+        for ((map, result), (weights, start)) in maps.zip(results).zip(kernels) {
+            match step_x {
+                1 => with_rim(map, window.size, window.before, &mut rimmed, pitch),
+                _ => apart(map, window, &mut rimmed, plan.part),
+            }
+            // The last block of a row or column reaches back, so that it is whole; one that is all there is writes less.
+            for y in (0..lines).step_by(LINES) {
+                let y = y.min(lines.saturating_sub(LINES));
+                for x in (0..columns).step_by(width) {
+                    let x = x.min(columns.saturating_sub(width));
+                    let corner = &rimmed[y * step_y * pitch + x..];
+                    let sums: [[L; VECTORS]; LINES] =
+                        block(gather, corner, step_y * pitch, weights, &plan, start);
+                    for (line, sums) in sums.into_iter().enumerate().take(lines - y) {
+                        let slots = &mut result[(y + line) * columns..][x..columns];
+                        for (vector, sum) in sums.into_iter().enumerate() {
+                            let offset = vector * L::COUNT;
+                            if offset < slots.len() {
+                                let value = gather.end(sum, y + line, x + offset);
+                                let count = L::COUNT.min(slots.len() - offset);
+                                put(&[value], &mut slots[offset..][..count]);
+                            }
                         }
                     }
                 }
@@ -123,42 +154,30 @@ fn sweep_blocks<'a, G: Gather, const VECTORS: usize>(
 
 /// Sums of a block whose rows lie `distance` apart.
 #[inline(always)]
-fn block<G: Gather, const VECTORS: usize>(
+fn block<L: Lanes, G: Gather, const VECTORS: usize>(
     gather: G,
     values: &[f32],
     distance: usize,
     weights: &[f32],
     plan: &Plan,
     start: f32,
-) -> [[Lanes; VECTORS]; LINES] {
-    assert!(plan.furthest + (LINES - 1) * distance + VECTORS * LANES <= values.len());
-    let mut sums = [[Lanes::splat(start); VECTORS]; LINES];
+) -> [[L; VECTORS]; LINES] {
+    assert!(plan.furthest + (LINES - 1) * distance + VECTORS * L::COUNT <= values.len());
+    let mut sums = [[L::splat(start); VECTORS]; LINES];
     for (weight, &tap) in weights.iter().zip(&plan.taps) {
-        let weight = Lanes::splat(*weight);
+        let weight = L::splat(*weight);
         for (line, sums) in sums.iter_mut().enumerate() {
             for (vector, sum) in sums.iter_mut().enumerate() {
                 // Safety: the assertion is about the last vector of the furthest tap.
                 let value = unsafe {
-                    let from = values.as_ptr().add(tap + line * distance + vector * LANES);
-                    Lanes::load(from)
+                    let offset = tap + line * distance + vector * L::COUNT;
+                    L::load(values.as_ptr().add(offset))
                 };
                 *sum = gather.add(*sum, weight, value);
             }
         }
     }
     sums
-}
-
-#[inline(always)]
-fn put(values: Lanes, slots: &mut [f32]) {
-    if slots.len() >= LANES {
-        // Safety: there is room for four.
-        unsafe { values.store(slots.as_mut_ptr()) };
-    } else {
-        for (slot, value) in slots.iter_mut().zip(values.to_array()) {
-            *slot = value;
-        }
-    }
 }
 
 /// Copies a map behind its rim, each row as as many parts as the stride has steps: part `p` holds columns `p`, `p + step`, and so on.
@@ -184,14 +203,14 @@ fn every(source: &[f32], step: usize, slots: &mut [f32]) {
     let count = slots.len().min(source.len().div_ceil(step));
     let mut done = 0;
     if step == 2 {
-        while done + LANES <= count && 2 * (done + LANES) <= source.len() {
+        while done + Four::COUNT <= count && 2 * (done + Four::COUNT) <= source.len() {
             // Safety: eight values are left to read, and four to write.
             unsafe {
                 let from = source.as_ptr().add(2 * done);
-                let values = Lanes::load(from).even(Lanes::load(from.add(LANES)));
+                let values = Four::load(from).even(Four::load(from.add(Four::COUNT)));
                 values.store(slots.as_mut_ptr().add(done));
             }
-            done += LANES;
+            done += Four::COUNT;
         }
     }
     for index in done..count {

@@ -1,7 +1,7 @@
 //! The geometry of a convolution over two axes, and its maps with a rim of zeros.
 
 use super::divide;
-use super::lanes::LANES;
+use super::lanes::{Four, Lanes};
 use super::room::with_room;
 
 /// How a window moves over maps `[C, H, W]`.
@@ -38,7 +38,7 @@ impl Window {
     /// file may ask for a rim of millions.
     pub(super) fn is_modest(&self) -> bool {
         let extent = |axis: usize| {
-            let [output, stride] = [self.output[axis].max(2 * LANES), self.strides[axis]];
+            let [output, stride] = [self.output[axis].max(2 * Four::COUNT), self.strides[axis]];
             let steps = (output + 2) as u128 * stride as u128;
             steps + self.kernel[axis] as u128 * self.dilations[axis] as u128
         };
@@ -102,7 +102,7 @@ pub(super) fn with_rims<R>(
 pub(super) fn with_each_rim(maps: &[f32], window: &Window, size: [usize; 2], to: &mut [f32]) {
     let [from, area] = [window.size, size].map(|size| size.iter().product::<usize>());
     let count = maps.len() / from;
-    let parts = divide::parts(to.len() / LANES);
+    let parts = divide::parts(to.len() / Four::COUNT);
     divide::each_slice(to, count, parts, |first, slots| {
         slots.fill(0.0);
         let maps = maps[first * from..].chunks_exact(from);

@@ -9,68 +9,78 @@ use std::ops::Range;
 
 use super::after::{After, finish};
 use super::divide::{self, Shared};
-use super::lanes::{LANES, Lanes, transposed};
-use super::product::Parts;
+use super::lanes::{Four, Lanes, transposed};
+use super::product::{Parts, put};
 use super::room::with_room;
-use super::tile::{COLUMNS, ROWS, add_product};
+use super::set::{Registers, Set, Shape, Work};
+use super::tile::add_product;
 use super::window::{Window, with_each_rim};
 
 /// Products for a square of 2 by 2 results.
 const PRODUCTS: usize = 16;
-/// Groups of neighbouring squares in a panel of columns; a group is a vector.
-const GROUPS: usize = COLUMNS / LANES;
 /// Floats of transformed maps that are made at a time: they stay in a core's second cache.
 const BLOCK: usize = 96 << 10;
+/// The most floats that the columns of one panel have where it can be made narrower.
+const LARGEST: usize = 160 << 10;
+
+/// Kernels that are transformed at once; every tile has a multiple of as many rows.
+const FOUR: usize = Four::COUNT;
 
 /// Whether this is a convolution that [`convolve`] can do, and large enough for it to pay.
-pub(super) fn fits(window: &Window, rows: usize, maps: usize) -> bool {
+pub(super) fn fits(set: Set, window: &Window, rows: usize, maps: usize) -> bool {
+    let least = 2 * set.shape().rows.min(FOUR);
     window.kernel == [3, 3]
         && window.strides == [1, 1]
         && window.dilations == [1, 1]
-        && rows >= 2 * ROWS
-        && maps >= 2 * ROWS
+        && rows >= least
+        && maps >= least
         && window.output.iter().all(|&size| size >= 4)
 }
 
 /// Floats of transformed kernels.
-pub(super) fn transformed_length(rows: usize, maps: usize) -> usize {
-    rows.next_multiple_of(ROWS) * PRODUCTS * maps
+pub(super) fn transformed_length(set: Set, rows: usize, maps: usize) -> usize {
+    rows.next_multiple_of(set.shape().rows) * PRODUCTS * maps
 }
 
-/// Writes kernels `[rows, maps, 3, 3]` transformed: for each panel of rows and each product, `[maps, ROWS]`.
-pub(super) fn write_transformed(kernels: &[f32], maps: usize, to: &mut [f32]) {
-    let length = maps * ROWS;
+/// Writes kernels `[rows, maps, 3, 3]` transformed: for each panel of rows and each product, `[maps, rows of a tile]`.
+pub(super) fn write_transformed(set: Set, kernels: &[f32], maps: usize, to: &mut [f32]) {
+    let height = set.shape().rows;
+    let length = maps * height;
     let missing = vec![[0.0; 9]; maps];
     let (kernels, _) = kernels.as_chunks::<9>();
     let panels = to.chunks_exact_mut((PRODUCTS * length).max(1));
     for (rows, panel) in kernels.chunks(length.max(1)).zip(panels) {
-        let row = |index: usize| rows.get(index * maps..(index + 1) * maps);
-        let rows: [&[[f32; 9]]; ROWS] = std::array::from_fn(|index| row(index).unwrap_or(&missing));
-        for map in 0..maps {
-            let products = transformed(rows.map(|row| &row[map]));
-            for (product, values) in products.into_iter().enumerate() {
-                panel[product * length + map * ROWS..][..ROWS].copy_from_slice(&values.to_array());
+        for first in (0..height).step_by(FOUR) {
+            let row = |index: usize| rows.get(index * maps..(index + 1) * maps);
+            let rows: [&[[f32; 9]]; FOUR] =
+                std::array::from_fn(|index| row(first + index).unwrap_or(&missing));
+            for map in 0..maps {
+                let products = transformed(rows.map(|row| &row[map]));
+                for (product, values) in products.into_iter().enumerate() {
+                    panel[product * length + map * height + first..][..FOUR]
+                        .copy_from_slice(&values.to_array());
+                }
             }
         }
     }
 }
 
 /// `G g Gᵀ` of a kernel in each lane.
-fn transformed(kernels: [&[f32; 9]; ROWS]) -> [Lanes; PRODUCTS] {
+fn transformed(kernels: [&[f32; 9]; FOUR]) -> [Four; PRODUCTS] {
     // Safety: four of nine floats are read from the first and from the fifth on.
-    let [upper, lower] = [0, LANES]
-        .map(|first| transposed(kernels.map(|g| unsafe { Lanes::load(g.as_ptr().add(first)) })));
+    let [upper, lower] = [0, FOUR]
+        .map(|first| transposed(kernels.map(|g| unsafe { Four::load(g.as_ptr().add(first)) })));
     // Safety: an array of four.
-    let last = unsafe { Lanes::load(kernels.map(|kernel| kernel[8]).as_ptr()) };
+    let last = unsafe { Four::load(kernels.map(|kernel| kernel[8]).as_ptr()) };
     let [a, b, c, d] = upper;
     let [e, f, g, h] = lower;
-    let half = Lanes::splat(0.5);
-    let stretch = |[a, b, c]: [Lanes; 3]| {
+    let half = Four::splat(0.5);
+    let stretch = |[a, b, c]: [Four; 3]| {
         let (plus, minus) = (a.add(b).add(c), a.sub(b).add(c));
         [a, plus.mul(half), minus.mul(half), c]
     };
     let columns = [[a, d, g], [b, e, h], [c, f, last]].map(stretch);
-    let rows: [[Lanes; 4]; 4] =
+    let rows: [[Four; 4]; 4] =
         std::array::from_fn(|y| stretch([columns[0][y], columns[1][y], columns[2][y]]));
     std::array::from_fn(|product| rows[product / 4][product % 4])
 }
@@ -78,6 +88,7 @@ fn transformed(kernels: [&[f32; 9]; ROWS]) -> [Lanes; PRODUCTS] {
 /// A convolution whose kernels are transformed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Squares<'a> {
+    pub set: Set,
     pub window: &'a Window,
     /// As [`write_transformed`] makes them.
     pub kernels: &'a [f32],
@@ -88,122 +99,200 @@ pub(super) struct Squares<'a> {
     pub after: &'a [After],
 }
 
-/// Rows of squares, groups in each of them, and the size of a map with its rim: whole groups, and two values behind.
+/// Rows of squares, groups of neighbouring ones in each row, and the size of a map with its rim: whole groups, and two values behind.
 struct Plan {
     lines: usize,
     groups: usize,
     size: [usize; 2],
+    /// Squares of a group: one a lane of a narrow register.
+    group: usize,
+    /// Vectors of squares in a panel: fewer than the tile has where maps are so many that the columns of one panel would not stay in a
+    /// core's second cache.
+    vectors: usize,
 }
 
 impl Plan {
-    fn of(window: &Window) -> Plan {
+    fn of(shape: Shape, window: &Window, maps: usize) -> Plan {
         let lines = window.output[0].div_ceil(2);
-        let groups = window.output[1].div_ceil(2 * LANES);
+        let groups = window.output[1].div_ceil(2 * shape.narrow);
+        let vectors = shape.columns / shape.lanes;
+        let fitting = LARGEST / (PRODUCTS * maps * shape.lanes);
         Plan {
             lines,
             groups,
-            size: [2 * lines + 2, 2 * LANES * groups + 2],
+            size: [2 * lines + 2, 2 * shape.narrow * groups + 2],
+            group: shape.narrow,
+            vectors: match shape.narrows {
+                true => fitting.clamp(1, vectors),
+                false => vectors,
+            },
         }
     }
 
     /// The first row and column of a group's results.
     fn place(&self, group: usize) -> [usize; 2] {
-        [group / self.groups * 2, group % self.groups * 2 * LANES]
+        [
+            group / self.groups * 2,
+            group % self.groups * 2 * self.group,
+        ]
     }
 }
 
 /// Convolves `maps`, `[maps, H, W]`, into `result`, `[rows, output]`.
 pub(super) fn convolve(squares: &Squares, maps: &[f32], result: &mut [f32]) {
-    let plan = Plan::of(squares.window);
+    let shape = squares.set.shape();
+    let plan = Plan::of(shape, squares.window, squares.maps);
     let area = plan.size.iter().product::<usize>();
-    let panels = (plan.lines * plan.groups).div_ceil(GROUPS);
-    let tile = PRODUCTS * squares.maps * ROWS * COLUMNS / LANES;
-    let parts = Parts::of(squares.rows, panels, tile);
+    let width = plan.vectors * shape.lanes;
+    let panels = (plan.lines * plan.groups * plan.group).div_ceil(width);
+    let parts = Parts::of(shape, squares.rows, panels, PRODUCTS * squares.maps);
     let result = Shared::new(result);
+    let panel = PRODUCTS * squares.maps * width;
     with_room(squares.maps * area, |rimmed| {
         with_each_rim(maps, squares.window, plan.size, rimmed);
         divide::each(parts.count, |part| {
             let (rows, panels) = parts.part(part);
-            // Safety: parts have squares or rows of their own.
-            unsafe { convolve_part(squares, &plan, rimmed, rows, panels, result) };
+            let step = (BLOCK / panel).clamp(1, panels.len().max(1));
+            with_room(step * panel, |columns| {
+                with_room(step * PRODUCTS * shape.rows * width, |sums| {
+                    squares.set.run(Part {
+                        squares,
+                        plan: &plan,
+                        rimmed,
+                        rows,
+                        panels,
+                        step,
+                        columns,
+                        sums,
+                        result,
+                    });
+                });
+            });
         });
     });
 }
 
-/// Some rows of the result, for some panels of columns.
-///
-/// # Safety
-/// Nobody else may use these values of the result.
-unsafe fn convolve_part(
-    squares: &Squares,
-    plan: &Plan,
-    rimmed: &[f32],
+/// Some rows of the result, for some panels of columns; nobody else uses these values.
+struct Part<'a> {
+    squares: &'a Squares<'a>,
+    plan: &'a Plan,
+    rimmed: &'a [f32],
     rows: Range<usize>,
     panels: Range<usize>,
-    result: Shared,
-) {
-    let area = plan.size.iter().product::<usize>();
-    let groups = plan.lines * plan.groups;
-    let panel_length = squares.maps * COLUMNS;
-    let step = (BLOCK / (PRODUCTS * panel_length)).clamp(1, panels.len().max(1));
-    let tile = PRODUCTS * ROWS * COLUMNS;
-    with_room(PRODUCTS * step * panel_length, |columns| {
-        with_room(step * tile, |sums| {
-            for first in panels.clone().step_by(step) {
-                let count = step.min(panels.end - first);
-                for group in 0..count * GROUPS {
-                    let index = (first * GROUPS + group).min(groups - 1);
-                    let [y, x] = plan.place(index);
-                    let to = group / GROUPS * panel_length + group % GROUPS * LANES;
-                    transform_group(
-                        rimmed,
-                        area,
-                        plan.size[1],
-                        y * plan.size[1] + x,
-                        &mut columns[to..],
-                        count * panel_length,
-                    );
-                }
-                let columns = &columns[..PRODUCTS * count * panel_length];
-                for row in rows.clone().step_by(ROWS) {
-                    add_up(squares, row, columns, count, sums);
-                    for group in 0..count * GROUPS {
-                        let index = first * GROUPS + group;
-                        if index < groups {
-                            let sums = &sums[group / GROUPS * tile..][..tile];
-                            let sums = &sums[group % GROUPS * LANES..];
-                            // Safety: a group of squares of these panels, and of these rows.
-                            unsafe { put_group(squares, row, sums, plan.place(index), result) };
+    /// Panels whose columns are made at a time.
+    step: usize,
+    /// Room for their columns, `[product, panel, maps, columns of a panel]`.
+    columns: &'a mut [f32],
+    /// Room for their sums, `[panel, product, rows of a tile, columns of a panel]`.
+    sums: &'a mut [f32],
+    result: Shared<'a>,
+}
+
+impl Work for Part<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<R: Registers, const ROWS: usize, const VECTORS: usize>(self) {
+        let Part { squares, plan, .. } = self;
+        let area = plan.size.iter().product::<usize>();
+        let groups = plan.lines * plan.groups;
+        let per_vector = R::Wide::COUNT / plan.group;
+        let per_panel = plan.vectors * per_vector;
+        for first in self.panels.clone().step_by(self.step) {
+            let count = self.step.min(self.panels.end - first);
+            let vectors = match R::NARROWS {
+                true => (groups - first * per_panel).div_ceil(per_vector),
+                false => usize::MAX,
+            };
+            let vectors = vectors.min(count * plan.vectors);
+            let distance = vectors * R::Wide::COUNT * squares.maps;
+            // Vectors of a panel, and how many values lie before its own.
+            let panel_of = |panel: usize| {
+                let before = panel * plan.vectors;
+                let of_panel = plan.vectors.min(vectors - before);
+                (of_panel, before * R::Wide::COUNT)
+            };
+            for group in 0..vectors * per_vector {
+                let (panel, within) = (group / per_panel, group % per_panel);
+                let (of_panel, before) = panel_of(panel);
+                // A vector may have room for more groups than there are.
+                let [y, x] = plan.place((first * per_panel + group).min(groups - 1));
+                let from = Corner {
+                    rimmed: self.rimmed,
+                    area,
+                    columns: plan.size[1],
+                    offset: y * plan.size[1] + x,
+                };
+                let to = before * squares.maps + within * plan.group;
+                let width = of_panel * R::Wide::COUNT;
+                transform_group::<R::Narrow>(&from, &mut self.columns[to..], width, distance);
+            }
+            let columns = &self.columns[..PRODUCTS * distance];
+            for row in self.rows.clone().step_by(ROWS) {
+                let kernels = &squares.kernels[row * PRODUCTS * squares.maps..];
+                let kernels = &kernels[..PRODUCTS * ROWS * squares.maps];
+                let products = kernels
+                    .chunks_exact(ROWS * squares.maps)
+                    .zip(columns.chunks_exact(distance));
+                for (product, (a, columns)) in products.enumerate() {
+                    for panel in 0..vectors.div_ceil(plan.vectors) {
+                        let (of_panel, before) = panel_of(panel);
+                        let tile = ROWS * of_panel * R::Wide::COUNT;
+                        let b = &columns[before * squares.maps..];
+                        let to = &mut self.sums[before * PRODUCTS * ROWS + product * tile..];
+                        match of_panel {
+                            1 if R::NARROWS => add_up::<R::Wide, ROWS, 1>(a, b, to),
+                            2 if R::NARROWS => add_up::<R::Wide, ROWS, 2>(a, b, to),
+                            _ => add_up::<R::Wide, ROWS, VECTORS>(a, b, to),
                         }
                     }
                 }
+                for group in 0..(vectors * per_vector).min(groups - first * per_panel) {
+                    let (of_panel, before) = panel_of(group / per_panel);
+                    let within = group % per_panel * plan.group;
+                    let sums = &self.sums[before * PRODUCTS * ROWS + within..];
+                    let place = plan.place(first * per_panel + group);
+                    // Safety: a group of squares of these panels, and of these rows.
+                    unsafe {
+                        let width = of_panel * R::Wide::COUNT;
+                        put_group::<R::Narrow, ROWS>(squares, row, sums, width, place, self.result);
+                    }
+                }
             }
-        });
-    });
+        }
+    }
 }
 
-/// `Bᵀ d B` of four neighbouring squares in every map: 16 vectors a map, `distance` floats apart.
-fn transform_group(
-    rimmed: &[f32],
+/// A group's first value in each of the maps with their rims.
+struct Corner<'a> {
+    rimmed: &'a [f32],
+    /// Values of a map.
     area: usize,
     columns: usize,
-    corner: usize,
-    to: &mut [f32],
-    distance: usize,
-) {
-    let maps = rimmed.len() / area;
-    assert!(corner + 3 * columns + 2 * LANES + 2 <= area);
-    assert!((PRODUCTS - 1) * distance + (maps - 1) * COLUMNS + LANES <= to.len());
+    /// Where it lies in a map.
+    offset: usize,
+}
+
+/// `Bᵀ d B` of a group of neighbouring squares in every map: 16 vectors a map, `distance` floats apart, `width` floats from those of the
+/// next.
+#[inline(always)]
+fn transform_group<L: Lanes>(corner: &Corner, to: &mut [f32], width: usize, distance: usize) {
+    let maps = corner.rimmed.len() / corner.area;
+    assert!(corner.offset + 3 * corner.columns + 2 * L::COUNT + 2 <= corner.area);
+    assert!((PRODUCTS - 1) * distance + (maps - 1) * width + L::COUNT <= to.len());
     for map in 0..maps {
-        // Safety: the four rows are read from `corner` on, ten floats of each, which the first assertion is about; what is written
-        // is what the second one is about.
+        // Safety: the four rows are read from the corner on, two registers and two floats of each, which the first assertion is
+        // about; what is written is what the second one is about.
         unsafe {
-            let from = rimmed.as_ptr().add(map * area + corner);
-            let to = to.as_mut_ptr().add(map * COLUMNS);
-            let across: [[Lanes; 4]; 4] = std::array::from_fn(|row| {
-                let from = from.add(row * columns);
-                let [a, b] = [Lanes::load(from), Lanes::load(from.add(4))];
-                let [c, d] = [Lanes::load(from.add(2)), Lanes::load(from.add(6))];
+            let from = corner
+                .rimmed
+                .as_ptr()
+                .add(map * corner.area + corner.offset);
+            let to = to.as_mut_ptr().add(map * width);
+            let across: [[L; 4]; 4] = std::array::from_fn(|row| {
+                let from = from.add(row * corner.columns);
+                let [a, b] = [L::load(from), L::load(from.add(L::COUNT))];
+                let [c, d] = [L::load(from.add(2)), L::load(from.add(L::COUNT + 2))];
                 combine([a.even(b), a.odd(b), c.even(d), c.odd(d)])
             });
             let columns = [0, 1, 2, 3].map(|x| across.map(|row| row[x]));
@@ -219,84 +308,68 @@ fn transform_group(
 
 /// `Bᵀ d` of one axis.
 #[inline(always)]
-fn combine([a, b, c, d]: [Lanes; 4]) -> [Lanes; 4] {
+fn combine<L: Lanes>([a, b, c, d]: [L; 4]) -> [L; 4] {
     [a.sub(c), b.add(c), c.sub(b), b.sub(d)]
 }
 
-/// Sums of products for a panel of rows and `count` panels of columns, `[panel, product, ROWS, COLUMNS]`.
-fn add_up(squares: &Squares, row: usize, columns: &[f32], count: usize, sums: &mut [f32]) {
-    let depth = squares.maps;
-    let kernels = &squares.kernels[row * PRODUCTS * depth..][..PRODUCTS * ROWS * depth];
-    assert!(columns.len() == PRODUCTS * count * depth * COLUMNS);
-    assert!(sums.len() >= count * PRODUCTS * ROWS * COLUMNS);
-    let products = kernels
-        .chunks_exact(ROWS * depth)
-        .zip(columns.chunks_exact(count * depth * COLUMNS));
-    for (product, (a, columns)) in products.enumerate() {
-        for (panel, b) in columns.chunks_exact(depth * COLUMNS).enumerate() {
-            let to = &mut sums[(panel * PRODUCTS + product) * ROWS * COLUMNS..][..ROWS * COLUMNS];
-            // Safety: `a` holds `depth` steps of `ROWS` floats, `b` of `COLUMNS`; `to` has room for a tile.
-            unsafe {
-                let zero = [[Lanes::splat(0.0); COLUMNS / LANES]; ROWS];
-                let tile = add_product(zero, depth, a.as_ptr(), b.as_ptr());
-                for (index, vector) in tile.into_iter().flatten().enumerate() {
-                    vector.store(to.as_mut_ptr().add(index * LANES));
-                }
-            }
+/// The product of a panel of rows and the first panel of `b`, `[ROWS, columns]`.
+#[inline(always)]
+fn add_up<L: Lanes, const ROWS: usize, const VECTORS: usize>(a: &[f32], b: &[f32], to: &mut [f32]) {
+    let depth = a.len() / ROWS;
+    let width = VECTORS * L::COUNT;
+    assert!(depth * width <= b.len() && ROWS * width <= to.len());
+    // Safety: `a` holds `depth` steps of `ROWS` floats, `b` of `VECTORS` vectors; `to` has room for a tile.
+    unsafe {
+        let zero = [[L::splat(0.0); VECTORS]; ROWS];
+        let tile = add_product(zero, depth, a.as_ptr(), b.as_ptr());
+        for (index, vector) in tile.into_iter().flatten().enumerate() {
+            vector.store(to.as_mut_ptr().add(index * L::COUNT));
         }
     }
 }
 
-/// `Aᵀ m A` of four neighbouring squares for a panel of rows, stored at a place of the result.
+/// `Aᵀ m A` of a group of neighbouring squares for a panel of rows, stored at a place of the result. Sums of a row are `width` floats
+/// from those of the next.
 ///
 /// # Safety
 /// Nobody else may use these values of the result.
-unsafe fn put_group(
+#[inline(always)]
+unsafe fn put_group<L: Lanes, const ROWS: usize>(
     squares: &Squares,
     row: usize,
     sums: &[f32],
+    columns: usize,
     [y, x]: [usize; 2],
     result: Shared,
 ) {
     let [height, width] = squares.window.output;
-    assert!(sums.len() >= ((PRODUCTS - 1) * ROWS + ROWS - 1) * COLUMNS + LANES);
+    assert!(sums.len() >= (PRODUCTS * ROWS - 1) * columns + L::COUNT);
     for (index, bias) in squares.bias[row..].iter().enumerate().take(ROWS) {
         // Safety: the assertion is about the last of them.
         let sum = |product: usize| unsafe {
-            Lanes::load(sums.as_ptr().add((product * ROWS + index) * COLUMNS))
+            L::load(sums.as_ptr().add((product * ROWS + index) * columns))
         };
-        let down: [[Lanes; 4]; 2] = {
-            let columns: [[Lanes; 2]; 4] =
+        let down: [[L; 4]; 2] = {
+            let columns: [[L; 2]; 4] =
                 std::array::from_fn(|x| gather([sum(x), sum(4 + x), sum(8 + x), sum(12 + x)]));
             [0, 1].map(|y| [columns[0][y], columns[1][y], columns[2][y], columns[3][y]])
         };
-        let bias = Lanes::splat(*bias);
+        let bias = L::splat(*bias);
         let map = (row + index) * height * width;
         for (line, values) in down.into_iter().enumerate().take(height - y) {
             let [even, odd] = gather(values);
             let mut values = even.in_turns(odd).map(|value| value.add(bias));
             finish(&mut values, squares.after);
-            let count = (width - x).min(2 * LANES);
+            let count = (width - x).min(2 * L::COUNT);
             // Safety: as the caller grants.
             let slots = unsafe { result.slice(map + (y + line) * width + x, count) };
-            if count == 2 * LANES {
-                // Safety: there is room for eight.
-                unsafe {
-                    values[0].store(slots.as_mut_ptr());
-                    values[1].store(slots.as_mut_ptr().add(LANES));
-                }
-            } else {
-                let values = values.into_iter().flat_map(Lanes::to_array);
-                for (slot, value) in slots.iter_mut().zip(values) {
-                    *slot = value;
-                }
-            }
+            put(&values, slots);
         }
     }
 }
 
 /// `Aᵀ m` of one axis.
 #[inline(always)]
-fn gather([a, b, c, d]: [Lanes; 4]) -> [Lanes; 2] {
+fn gather<L: Lanes>([a, b, c, d]: [L; 4]) -> [L; 2] {
     [a.add(b).add(c), b.sub(c).sub(d)]
 }
