@@ -47,18 +47,23 @@ pub(super) fn finish<L: Lanes, const COUNT: usize>(values: &mut [L; COUNT], afte
         match *step {
             After::AtLeast(low) => {
                 let low = L::splat(low);
-                *values = values.map(|value| value.max(low));
+                for value in &mut *values {
+                    *value = value.max(low);
+                }
             }
             After::AtMost(high) => {
                 let high = L::splat(high);
-                *values = values.map(|value| value.min(high));
+                for value in &mut *values {
+                    *value = value.min(high);
+                }
             }
             After::HardSwish => {
-                let [sixth, half, one, zero] = [1.0 / 6.0, 0.5, 1.0, 0.0].map(L::splat);
-                *values = values.map(|value| {
+                let [sixth, half] = [L::splat(1.0 / 6.0), L::splat(0.5)];
+                let [one, zero] = [L::splat(1.0), L::splat(0.0)];
+                for value in &mut *values {
                     let gate = value.mul(sixth).add(half);
-                    value.mul(gate.min(one).max(zero))
-                });
+                    *value = value.mul(gate.min(one).max(zero));
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A window that moves over maps one by one: depthwise convolutions and pooling.
 
 use super::divide;
-use super::lanes::{Four, Lanes};
+use super::lanes::Lanes;
 use super::product::put;
 use super::set::{Registers, Set, Work};
 use super::window::{Window, with_rim};
@@ -125,7 +125,7 @@ impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Sweep<'_, G, K> {
         for ((map, result), (weights, start)) in maps.zip(results).zip(kernels) {
             match step_x {
                 1 => with_rim(map, window.size, window.before, &mut rimmed, pitch),
-                _ => apart(map, window, &mut rimmed, plan.part),
+                _ => apart::<L>(map, window, &mut rimmed, plan.part),
             }
             // The last block of a row or column reaches back, so that it is whole; one that is all there is writes less.
             for y in (0..lines).step_by(LINES) {
@@ -181,7 +181,8 @@ fn block<L: Lanes, G: Gather, const VECTORS: usize>(
 }
 
 /// Copies a map behind its rim, each row as as many parts as the stride has steps: part `p` holds columns `p`, `p + step`, and so on.
-fn apart(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
+#[inline(always)]
+fn apart<L: Lanes>(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
     let [_, step] = window.strides;
     let lines = to.chunks_exact_mut(part * step).skip(window.before[0]);
     for (line, source) in lines.zip(map.chunks_exact(window.size[1])) {
@@ -191,7 +192,7 @@ fn apart(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
             let first = (skipped + window.before[1]) / step;
             let slots = line[phase * part..][..part].get_mut(first..);
             if let (Some(slots), Some(source)) = (slots, source.get(skipped..)) {
-                every(source, step, slots);
+                every::<L>(source, step, slots);
             }
         }
     }
@@ -199,18 +200,18 @@ fn apart(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
 
 /// Copies every `step`th value, from the first on.
 #[inline(always)]
-fn every(source: &[f32], step: usize, slots: &mut [f32]) {
+fn every<L: Lanes>(source: &[f32], step: usize, slots: &mut [f32]) {
     let count = slots.len().min(source.len().div_ceil(step));
     let mut done = 0;
     if step == 2 {
-        while done + Four::COUNT <= count && 2 * (done + Four::COUNT) <= source.len() {
-            // Safety: eight values are left to read, and four to write.
+        while done + L::COUNT <= count && 2 * (done + L::COUNT) <= source.len() {
+            // Safety: twice as many values as a register holds are left to read, and as many to write.
             unsafe {
                 let from = source.as_ptr().add(2 * done);
-                let values = Four::load(from).even(Four::load(from.add(Four::COUNT)));
+                let values = L::load(from).even(L::load(from.add(L::COUNT)));
                 values.store(slots.as_mut_ptr().add(done));
             }
-            done += Four::COUNT;
+            done += L::COUNT;
         }
     }
     for index in done..count {

@@ -41,10 +41,13 @@ unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize>(
 ) {
     // Safety: the offsets are below what the caller grants.
     unsafe {
-        let b: [L; VECTORS] = std::array::from_fn(|vector| L::load(b.add(vector * L::COUNT)));
+        let mut vectors = [L::splat(0.0); VECTORS];
+        for (index, vector) in vectors.iter_mut().enumerate() {
+            *vector = L::load(b.add(index * L::COUNT));
+        }
         for (row, sums) in sums.iter_mut().enumerate() {
             let a = L::load_splat(a.add(row));
-            for (sum, b) in sums.iter_mut().zip(b) {
+            for (sum, b) in sums.iter_mut().zip(vectors) {
                 *sum = sum.add_product(a, b);
             }
         }

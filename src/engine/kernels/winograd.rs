@@ -289,15 +289,15 @@ fn transform_group<L: Lanes>(corner: &Corner, to: &mut [f32], width: usize, dist
                 .as_ptr()
                 .add(map * corner.area + corner.offset);
             let to = to.as_mut_ptr().add(map * width);
-            let across: [[L; 4]; 4] = std::array::from_fn(|row| {
+            let mut across = [[L::splat(0.0); 4]; 4];
+            for (row, across) in across.iter_mut().enumerate() {
                 let from = from.add(row * corner.columns);
                 let [a, b] = [L::load(from), L::load(from.add(L::COUNT))];
                 let [c, d] = [L::load(from.add(2)), L::load(from.add(L::COUNT + 2))];
-                combine([a.even(b), a.odd(b), c.even(d), c.odd(d)])
-            });
-            let columns = [0, 1, 2, 3].map(|x| across.map(|row| row[x]));
-            for (x, values) in columns.into_iter().enumerate() {
-                let down = combine(values);
+                *across = combine([a.even(b), a.odd(b), c.even(d), c.odd(d)]);
+            }
+            for x in 0..4 {
+                let down = combine([across[0][x], across[1][x], across[2][x], across[3][x]]);
                 for (y, value) in down.into_iter().enumerate() {
                     value.store(to.add((4 * y + x) * distance));
                 }
@@ -345,20 +345,23 @@ unsafe fn put_group<L: Lanes, const ROWS: usize>(
     let [height, width] = squares.window.output;
     assert!(sums.len() >= (PRODUCTS * ROWS - 1) * columns + L::COUNT);
     for (index, bias) in squares.bias[row..].iter().enumerate().take(ROWS) {
-        // Safety: the assertion is about the last of them.
-        let sum = |product: usize| unsafe {
-            L::load(sums.as_ptr().add((product * ROWS + index) * columns))
-        };
-        let down: [[L; 4]; 2] = {
-            let columns: [[L; 2]; 4] =
-                std::array::from_fn(|x| gather([sum(x), sum(4 + x), sum(8 + x), sum(12 + x)]));
-            [0, 1].map(|y| [columns[0][y], columns[1][y], columns[2][y], columns[3][y]])
-        };
+        let mut halves = [[L::splat(0.0); 2]; 4];
+        for (x, halves) in halves.iter_mut().enumerate() {
+            let mut values = [L::splat(0.0); 4];
+            for (y, value) in values.iter_mut().enumerate() {
+                let offset = ((4 * y + x) * ROWS + index) * columns;
+                // Safety: the assertion is about the last of them.
+                *value = unsafe { L::load(sums.as_ptr().add(offset)) };
+            }
+            *halves = gather(values);
+        }
         let bias = L::splat(*bias);
         let map = (row + index) * height * width;
-        for (line, values) in down.into_iter().enumerate().take(height - y) {
-            let [even, odd] = gather(values);
-            let mut values = even.in_turns(odd).map(|value| value.add(bias));
+        for line in 0..2.min(height - y) {
+            let [a, b, c, d] = halves;
+            let [even, odd] = gather([a[line], b[line], c[line], d[line]]);
+            let [left, right] = even.in_turns(odd);
+            let mut values = [left.add(bias), right.add(bias)];
             finish(&mut values, squares.after);
             let count = (width - x).min(2 * L::COUNT);
             // Safety: as the caller grants.
