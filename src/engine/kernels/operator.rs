@@ -14,6 +14,9 @@ use super::set::Set;
 use super::window::Window;
 use crate::engine::hollow::{Hollow, Store};
 
+/// Bytes of a line of the processor's cache: registers as long as that are stored twice as fast from its start.
+const ALIGNMENT: usize = 64;
+
 /// Replaces the convolutions that [`Convolve`] can do: those over two axes with fixed weights, of maps of a fixed size. Whether none was
 /// left because its weights are not fixed yet.
 pub(super) fn replace(model: &mut TypedModel) -> TractResult<bool> {
@@ -294,7 +297,7 @@ impl EvalOp for Convolve {
         let (kernels, bias) = (kernels?, bias?);
         let (kernels, bias) = (kernels.as_slice::<f32>()?, bias.as_slice::<f32>()?);
         // Safety: every value of the result is written below; floats have no invalid bits.
-        let mut result = unsafe { Tensor::uninitialized::<f32>(&self.shape())? };
+        let mut result = unsafe { Tensor::uninitialized_aligned::<f32>(&self.shape(), ALIGNMENT)? };
         let mut values = result.try_as_plain_ram_mut()?;
         let pictures = maps.chunks_exact((maps.len() / self.batch).max(1));
         let results = self.shape()[1..].iter().product();

@@ -20,6 +20,9 @@ use super::window::{Window, with_each_rim};
 const PRODUCTS: usize = 16;
 /// Floats of transformed maps that are made at a time: they stay in a core's second cache.
 const BLOCK: usize = 96 << 10;
+/// Floats left free between the columns of two products: without them, the 16 places that a group is stored at would often be at the
+/// same distance from a page's start, and contend for the same few lines of the first cache.
+const GAP: usize = 16;
 /// The most floats that the columns of one panel have where it can be made narrower.
 const LARGEST: usize = 160 << 10;
 
@@ -28,12 +31,16 @@ const FOUR: usize = Four::COUNT;
 
 /// Whether this is a convolution that [`convolve`] can do, and large enough for it to pay.
 pub(super) fn fits(set: Set, window: &Window, rows: usize, maps: usize) -> bool {
-    let least = 2 * set.shape().rows.min(FOUR);
-    window.kernel == [3, 3]
+    let squares: usize = window.output.iter().map(|size| size.div_ceil(2)).product();
+    let pays = match set.shape().narrows {
+        // Wide registers do the products so fast that transforming what goes in and out counts, and that weights, which become
+        // 16 instead of 9, are waited for.
+        true => rows.min(maps) >= 32 && squares >= 32,
+        false => rows.min(maps) >= 8,
+    };
+    pays && window.kernel == [3, 3]
         && window.strides == [1, 1]
         && window.dilations == [1, 1]
-        && rows >= least
-        && maps >= least
         && window.output.iter().all(|&size| size >= 4)
 }
 
@@ -153,7 +160,7 @@ pub(super) fn convolve(squares: &Squares, maps: &[f32], result: &mut [f32]) {
         divide::each(parts.count, |part| {
             let (rows, panels) = parts.part(part);
             let step = (BLOCK / panel).clamp(1, panels.len().max(1));
-            with_room(step * panel, |columns| {
+            with_room(step * panel + PRODUCTS * GAP, |columns| {
                 with_room(step * PRODUCTS * shape.rows * width, |sums| {
                     squares.set.run(Part {
                         squares,
@@ -205,7 +212,7 @@ impl Work for Part<'_> {
                 false => usize::MAX,
             };
             let vectors = vectors.min(count * plan.vectors);
-            let distance = vectors * R::Wide::COUNT * squares.maps;
+            let distance = vectors * R::Wide::COUNT * squares.maps + GAP;
             // Vectors of a panel, and how many values lie before its own.
             let panel_of = |panel: usize| {
                 let before = panel * plan.vectors;
