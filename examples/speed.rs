@@ -1,4 +1,5 @@
-//! gradlens outside a browser, for `npm run bench`: told by lines of JSON what to do, answers with the time that it took.
+//! gradlens outside a browser, for `npm run bench`: told by lines of JSON what to do, answers with the time that it took. Its argument is
+//! how many threads to use, one where there is none.
 //!
 //! A request is `{"do": "fetch", "model", "name", "size", "manifest"}`, `{"do": "load"}`, `{"do": "run", "what", "count"}` or
 //! `{"do": "memory"}`.
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cpu_time::ProcessTime;
-use gradlens::engine::Tract;
+use gradlens::engine::{Tract, threads};
 use gradlens::explain::{self, Explainer, Observation, Question};
 use gradlens::model::Model;
 use ndarray::Array4;
@@ -94,6 +95,8 @@ fn most_memory() -> Option<u64> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let count = std::env::args().nth(1);
+    threads::start(count.map_or(Ok(1), |count| count.parse())?)?;
     let mut classifier = None;
     let mut ready = None;
     for line in std::io::stdin().lock().lines() {

@@ -50,7 +50,10 @@ fn maps_are_the_peers() {
         println!("{key}: {error:e}");
         let most = worst_of.entry(id).or_default();
         *most = most.max(error);
-        if error > 1e-4 {
+        // The Grad-CAM that guided Grad-CAM multiplies with may be all but nothing: densenet's is 0.001 at most, a sum of terms whose
+        // sizes add up to 0.6, so that their rounding counts six hundredfold.
+        let bound = if id == "guided-grad-cam" { 3e-4 } else { 1e-4 };
+        if error > bound {
             failures.push(format!("{key}: {error:e}"));
         }
     }
@@ -187,7 +190,10 @@ fn smoothed_and_fused_maps_are_the_peers() {
         nothings += usize::from(nothing);
         let error = worst(&found.values.into_dyn(), expected);
         println!("{key}: {error:e}");
-        if error > 1e-4 {
+        // The Grad-CAM that guided Grad-CAM multiplies with may be all but nothing: densenet's is 0.001 at most, a sum of terms whose
+        // sizes add up to 0.6, so that their rounding counts six hundredfold.
+        let bound = if id == "guided-grad-cam" { 3e-4 } else { 1e-4 };
+        if error > bound {
             failures.push(format!("{key}: {error:e}"));
         }
     }

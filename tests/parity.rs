@@ -206,6 +206,14 @@ fn before_relu(explainer: &Explainer, seen: &Observation, class: usize) -> f32 {
         .fold(0.0f32, |largest, value| largest.max(value.abs()))
 }
 
+/// Whether rounding decides if an activation is zero. The article's variant counts gradients at positive ones only: one position of 49 of a
+/// channel is in its mean or is not. (After fifty layers, tract's own operators and our kernels differ by up to 6e-5 of the largest activation.)
+fn has_kink(seen: &Observation) -> bool {
+    let positive = || seen.activations.iter().filter(|&&value| value > 0.0);
+    let largest = positive().fold(0.0, |largest: f32, &value| largest.max(value));
+    positive().any(|&value| value < 2e-5 * largest)
+}
+
 /// At the last layer every map agrees. Deeper, the gradients' kinks (see below) leave some maps less close.
 #[test]
 fn maps_are_those_of_pytorch_grad_cam_and_the_article() {
@@ -235,6 +243,10 @@ fn maps_are_those_of_pytorch_grad_cam_and_the_article() {
                 let error = if rest < 0.05 { error * rest } else { error };
                 let what = format!("{} {} class {} {layer}", input.name, map.method, map.class);
                 println!("{what}: {error:e}");
+                if map.method.ends_with("article") && has_kink(&seen) {
+                    assert!(error <= 1e-3, "{what}: {error:e}");
+                    continue;
+                }
                 errors.push((error, what));
             }
         }

@@ -46,8 +46,13 @@ const places = {
     start: async () => (await import('./native.mjs')).native(),
     engines: [
       ['gradlens', 1],
+      ['gradlens', 2],
       ['onnxruntime', 1],
+      ['onnxruntime', 2],
+      ['pytorch-autograd', 1],
+      ['pytorch-autograd', 2],
       ['pytorch-grad-cam', 1],
+      ['pytorch-grad-cam', 2],
     ],
     reference: 'onnxruntime',
   },

@@ -17,7 +17,7 @@ export async function native() {
     async open(name, threads) {
       const [command, args] =
         name === 'gradlens'
-          ? [own, []]
+          ? [own, [threads]]
           : [interpreter, [path.join(root, 'scripts', 'bench', 'native.py'), name, threads]];
       const child = spawn(command, args.map(String), {
         cwd: root,

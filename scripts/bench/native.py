@@ -1,6 +1,7 @@
 """The peers that Python has, told by lines of JSON what to do: `native.py ENGINE THREADS`.
 
-`onnxruntime` runs the ONNX file; `pytorch-grad-cam` runs the same architecture in PyTorch and explains it as its users do.
+`onnxruntime` runs the ONNX file; `pytorch-grad-cam` runs the same architecture in PyTorch and explains it as its users do;
+`pytorch-autograd` explains it with a few lines by hand, whose backward pass goes no further than the layer.
 """
 
 import gc
@@ -15,7 +16,7 @@ ENGINE, THREADS = sys.argv[1], int(sys.argv[2])
 
 
 class OnnxRuntime:
-    """onnxruntime on one thread, at its best optimisation."""
+    """onnxruntime at its best optimisation."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -38,8 +39,8 @@ class OnnxRuntime:
         self.session.run(None, self.feeds)
 
 
-class PyTorchGradCam:
-    """pytorch-grad-cam at the last convolutional layer."""
+class PyTorch:
+    """The architecture in PyTorch, and the last layer that has maps."""
 
     LAYERS = {
         "covid-xray": lambda model: model.bn2,
@@ -66,19 +67,48 @@ class PyTorchGradCam:
         return torchvision.models.get_model(name, weights=None, num_classes=3, **options)
 
     def load(self, given: dict) -> None:
-        from pytorch_grad_cam import GradCAM
-        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
         model = self.architecture(given["name"]).eval()
         for module in model.modules():
             if hasattr(module, "inplace"):
                 module.inplace = False
-        self.targets = [ClassifierOutputTarget(0)]
-        self.cam = GradCAM(model=model, target_layers=[self.LAYERS[given["name"]](model)])
         self.picture = self.torch.randn(1, 3, given["size"], given["size"])
+        self.explain(model, self.LAYERS[given["name"]](model))
+
+
+class PyTorchGradCam(PyTorch):
+    """pytorch-grad-cam."""
+
+    def explain(self, model, layer) -> None:
+        from pytorch_grad_cam import GradCAM
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        self.targets = [ClassifierOutputTarget(0)]
+        self.cam = GradCAM(model=model, target_layers=[layer])
 
     def run(self, what: str) -> None:
         self.cam(input_tensor=self.picture, targets=self.targets)
+
+
+class PyTorchAutograd(PyTorch):
+    """A forward pass, and the gradient of a logit with respect to the layer's maps alone."""
+
+    def explain(self, model, layer) -> None:
+        # No gradient is kept for what lies before the layer.
+        model.requires_grad_(False)
+        self.model = model
+
+        def keep(_module, _inputs, maps):
+            self.maps = maps.detach().requires_grad_()
+            return self.maps
+
+        layer.register_forward_hook(keep)
+
+    def run(self, what: str) -> None:
+        logit = self.model(self.picture)[0, 0]
+        (gradient,) = self.torch.autograd.grad(logit, self.maps)
+        cam = self.torch.relu((gradient.mean((2, 3), keepdim=True) * self.maps).sum(1))
+        size = tuple(self.picture.shape[2:])
+        self.torch.nn.functional.interpolate(cam[None], size, mode="bilinear").detach().numpy()
 
 
 def measured(action: Callable[[], None]) -> dict:
@@ -92,7 +122,8 @@ def main() -> None:
     # What libraries print must not stand between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    engine = {"onnxruntime": OnnxRuntime, "pytorch-grad-cam": PyTorchGradCam}[ENGINE]()
+    engines = {"onnxruntime": OnnxRuntime, "pytorch-autograd": PyTorchAutograd, "pytorch-grad-cam": PyTorchGradCam}
+    engine = engines[ENGINE]()
     given: dict = {}
 
     def repeat(what: str, count: int) -> None:

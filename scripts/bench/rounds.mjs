@@ -6,6 +6,7 @@ const LEAST = 200;
 /** What can be asked of an engine. */
 const abilities = {
   gradlens: ['load', 'digest', 'forward', 'cam', 'class'],
+  'pytorch-autograd': ['load', 'cam'],
   'pytorch-grad-cam': ['load', 'cam'],
   'tfjs-wasm': ['load', 'forward', 'cam', 'class'],
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::args::{self, Device, Precision};
 use super::failure::Failure;
-use crate::engine::{Engine, Tract};
+use crate::engine::{Engine, Tract, threads};
 use crate::report::verify::Tolerances;
 
 /// Pictures that a GPU takes at once.
@@ -23,10 +23,15 @@ pub fn place(asked: args::Place) -> Result<Place, Failure> {
         Device::Cpu if asked.precision == Precision::Fast => Err(Failure::usage(
             "--precision fast is for GPUs: give --device cuda too, or leave it out",
         )),
-        Device::Cpu => Ok(Place {
-            engine: Arc::new(Tract),
-            pictures: rayon::current_num_threads(),
-        }),
+        Device::Cpu => {
+            let pictures = rayon::current_num_threads();
+            // Where there are fewer pictures than threads, the others help.
+            threads::start(pictures).map_err(no_threads)?;
+            Ok(Place {
+                engine: Arc::new(Tract),
+                pictures,
+            })
+        }
         Device::Cuda => cuda(asked.precision),
     }
 }
@@ -64,14 +69,16 @@ pub fn tolerances(precision: Precision, given: Option<f64>) -> Tolerances {
     }
 }
 
+fn no_threads(error: impl std::fmt::Display) -> Failure {
+    Failure::usage(format!("no threads can be started: {error}"))
+}
+
 impl Place {
     /// Runs work on as many threads as there are pictures to work on at once.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> Result<R, Failure> {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(self.pictures)
             .build();
-        let threads = threads
-            .map_err(|error| Failure::usage(format!("no threads can be started: {error}")))?;
-        Ok(threads.install(work))
+        Ok(threads.map_err(no_threads)?.install(work))
     }
 }

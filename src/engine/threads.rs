@@ -1,5 +1,8 @@
-//! Work divided among threads that others bring: in WebAssembly, a thread is a worker that runs the same module over the same memory,
-//! and only the page can start it.
+//! Work divided among threads: natively those of [`start`], in WebAssembly those that others bring, since there a thread is a worker that
+//! runs the same module over the same memory, and only the page can start it.
+//!
+//! Runs of different pictures may be in progress at once, each on a thread of its own. Helpers are for the processors that are left:
+//! with as many runs as there are threads, none takes part.
 //!
 //! A network is a hundred pieces of work of some ten to a thousand microseconds, one after the other. Between them threads keep looking
 //! for the next piece for a while: going to sleep and being woken takes longer than most of them. (rayon's threads go to sleep at
@@ -15,8 +18,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// How often a thread looks before it goes to sleep: about a tenth of a millisecond.
-const LOOKS: usize = 1 << 16;
+/// How often a thread looks before it goes to sleep: about a tenth of a millisecond. Natively, each look is a pause of the processor's.
+const LOOKS: usize = if cfg!(target_arch = "wasm32") {
+    1 << 16
+} else {
+    1 << 12
+};
 
 /// What each part does.
 type Work<'a> = &'a (dyn Fn(usize) + Sync + 'a);
@@ -25,6 +32,8 @@ type Work<'a> = &'a (dyn Fn(usize) + Sync + 'a);
 struct Board {
     /// Threads that have joined.
     joined: AtomicUsize,
+    /// Runs in progress.
+    runs: AtomicUsize,
     /// Whether a piece of work is being done.
     busy: AtomicBool,
     /// Its number, the next part of it, and the number of its parts, see [`Ticket`].
@@ -43,6 +52,7 @@ struct Board {
 
 static BOARD: Board = Board {
     joined: AtomicUsize::new(0),
+    runs: AtomicUsize::new(0),
     busy: AtomicBool::new(false),
     ticket: AtomicU64::new(0),
     work: AtomicPtr::new(std::ptr::null_mut()),
@@ -59,11 +69,49 @@ pub fn running() -> usize {
     1 + BOARD.joined.load(Ordering::Relaxed)
 }
 
+/// Threads that a piece of work can have now: those that no other run is in progress on.
+pub(super) fn free() -> usize {
+    let others = BOARD.runs.load(Ordering::Relaxed).saturating_sub(1);
+    running().saturating_sub(others).max(1)
+}
+
+/// A run in progress, until it is dropped.
+pub(super) struct Run(());
+
+/// Tells that a run is in progress on the calling thread.
+pub(super) fn enter() -> Run {
+    BOARD.runs.fetch_add(1, Ordering::Relaxed);
+    Run(())
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        BOARD.runs.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Starts threads that take part, so that there are `count` with the one that asks. They stay, asleep when there is nothing to do.
+///
+/// # Errors
+/// The system's, where it has no more threads.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn start(count: usize) -> std::io::Result<()> {
+    static STARTED: Mutex<usize> = Mutex::new(1);
+    let mut started = lock(&STARTED);
+    while *started < count {
+        std::thread::Builder::new()
+            .name(format!("kernels {started}"))
+            .spawn(join)?;
+        *started += 1;
+    }
+    Ok(())
+}
+
 /// Makes the calling thread one that takes part. It does not return.
 pub fn join() {
-    BOARD.joined.fetch_add(1, Ordering::Relaxed);
+    let number = BOARD.joined.fetch_add(1, Ordering::Relaxed) + 1;
     loop {
-        BOARD.wait(|| BOARD.has_parts());
+        BOARD.wait(|| BOARD.has_parts() && number < free());
         BOARD.do_parts();
     }
 }
@@ -71,7 +119,7 @@ pub fn join() {
 /// Calls `work` with every number below `parts`, on all threads at once unless they are busy. Comes back when all is done.
 pub(super) fn each(parts: usize, work: Work) {
     let count = u16::try_from(parts).unwrap_or(0);
-    if count < 2 || running() == 1 || BOARD.busy.swap(true, Ordering::Acquire) {
+    if count < 2 || free() == 1 || BOARD.busy.swap(true, Ordering::Acquire) {
         return (0..parts).for_each(work);
     }
     BOARD.post(count, &raw const work);

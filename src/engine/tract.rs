@@ -18,7 +18,7 @@ pub(super) const VERSION: &str = "0.23.9";
 /// Bytes of the largest constant that tract prepares in advance for several readers.
 const LARGEST_SHARED: usize = 4 << 20;
 
-/// tract-onnx on the CPU: on one thread, but for WebAssembly with threads.
+/// tract-onnx on the CPU, with our [kernels] for what takes long; on one thread, or those that [`threads`] has.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tract;
 
@@ -105,6 +105,7 @@ impl Session for TractSession {
     fn run(&self, inputs: &[Value]) -> Result<Vec<Value>, EngineError> {
         check_inputs(inputs, &self.inputs, &self.names)?;
         let values = inputs.iter().map(into_tract).collect();
+        let _run = threads::enter();
         let outputs = guarded(|| self.plan.run(values)).map_err(EngineError::Run)?;
         outputs.iter().map(|value| from_tract(value)).collect()
     }

@@ -14,7 +14,7 @@ const EACH: usize = 2;
 
 /// Into how many parts work of so many steps should be divided.
 pub(super) fn parts(steps: usize) -> usize {
-    match threads::running() {
+    match threads::free() {
         1 => 1,
         threads => (steps / LEAST).clamp(1, EACH * threads),
     }
