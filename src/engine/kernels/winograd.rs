@@ -303,8 +303,9 @@ fn transform_group<L: Lanes>(corner: &Corner, to: &mut [f32], width: usize, dist
                 let [c, d] = [L::load(from.add(2)), L::load(from.add(L::COUNT + 2))];
                 *across = combine([a.even(b), a.odd(b), c.even(d), c.odd(d)]);
             }
+            let [a, b, c, d] = across;
             for x in 0..4 {
-                let down = combine([across[0][x], across[1][x], across[2][x], across[3][x]]);
+                let down = combine([a[x], b[x], c[x], d[x]]);
                 for (y, value) in down.into_iter().enumerate() {
                     value.store(to.add((4 * y + x) * distance));
                 }
