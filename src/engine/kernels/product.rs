@@ -219,17 +219,21 @@ impl Block<'_> {
         });
         // Safety: as the caller grants.
         let mut sums = unsafe { add_product(sums, depth, a.as_ptr(), b.as_ptr()) };
-        for sums in &mut sums {
-            finish(sums, after);
+        if !after.is_empty() {
+            for sums in &mut sums {
+                finish(sums, after);
+            }
         }
         let width = (VECTORS * L::COUNT).min(self.columns - column);
-        for (index, sums) in sums.into_iter().enumerate().take(height) {
-            // Safety: as the caller grants.
-            let slots = unsafe {
-                let start = (row + index) * self.columns + column;
-                self.result.slice(start, width)
-            };
-            put(&sums, slots);
+        for (index, sums) in sums.iter().enumerate() {
+            if index < height {
+                // Safety: as the caller grants.
+                let slots = unsafe {
+                    let start = (row + index) * self.columns + column;
+                    self.result.slice(start, width)
+                };
+                put(sums, slots);
+            }
         }
     }
 }

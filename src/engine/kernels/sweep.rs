@@ -135,12 +135,15 @@ impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Sweep<'_, G, K> {
                     let corner = &rimmed[y * step_y * pitch + x..];
                     let sums: [[L; VECTORS]; LINES] =
                         block(gather, corner, step_y * pitch, weights, &plan, start);
-                    for (line, sums) in sums.into_iter().enumerate().take(lines - y) {
+                    for (line, sums) in sums.iter().enumerate() {
+                        if line >= lines - y {
+                            break;
+                        }
                         let slots = &mut result[(y + line) * columns..][x..columns];
-                        for (vector, sum) in sums.into_iter().enumerate() {
+                        for (vector, sum) in sums.iter().enumerate() {
                             let offset = vector * L::COUNT;
                             if offset < slots.len() {
-                                let value = gather.end(sum, y + line, x + offset);
+                                let value = gather.end(*sum, y + line, x + offset);
                                 let count = L::COUNT.min(slots.len() - offset);
                                 put(&[value], &mut slots[offset..][..count]);
                             }

@@ -306,7 +306,7 @@ fn transform_group<L: Lanes>(corner: &Corner, to: &mut [f32], width: usize, dist
             let [a, b, c, d] = across;
             for x in 0..4 {
                 let down = combine([a[x], b[x], c[x], d[x]]);
-                for (y, value) in down.into_iter().enumerate() {
+                for (y, value) in down.iter().enumerate() {
                     value.store(to.add((4 * y + x) * distance));
                 }
             }
@@ -330,8 +330,10 @@ fn add_up<L: Lanes, const ROWS: usize, const VECTORS: usize>(a: &[f32], b: &[f32
     unsafe {
         let zero = [[L::splat(0.0); VECTORS]; ROWS];
         let tile = add_product(zero, depth, a.as_ptr(), b.as_ptr());
-        for (index, vector) in tile.into_iter().flatten().enumerate() {
-            vector.store(to.as_mut_ptr().add(index * L::COUNT));
+        for (row, vectors) in tile.iter().enumerate() {
+            for (index, vector) in vectors.iter().enumerate() {
+                vector.store(to.as_mut_ptr().add((row * VECTORS + index) * L::COUNT));
+            }
         }
     }
 }
