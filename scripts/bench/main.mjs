@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { buildEngine, buildThreads, checkRust, heading, installModules, root } from '../steps.mjs';
 import { classifier, names } from './classifiers.mjs';
 import { installPeers } from './peers.mjs';
-import { agree, measure, median, prepare } from './rounds.mjs';
+import { measure, median, mustAgree, prepare } from './rounds.mjs';
 import { table } from './table.mjs';
 import { converted } from './tfjs.mjs';
 
@@ -81,14 +81,22 @@ function writeDocument(text) {
   writeFileSync(file, `${before}\n${text}\n${document.slice(end)}`);
 }
 
-/** Without the engines whose converted classifier has not the reference's scores. */
-async function rightOnes(runners, reference, model) {
-  const expected = await runners.find(({ engine }) => engine === reference)?.runner.scores?.();
+/** Gives each engine the classifier. An engine for which it was converted is left out where it fails, or has not the reference's scores. */
+async function prepared(runners, given, reference) {
   const right = [];
+  let expected = null;
   for (const each of runners) {
-    const scores = each.engine === 'tfjs-wasm' ? await each.runner.scores() : expected;
-    if (scores === expected || agree(scores, expected)) right.push(each);
-    else console.log(`${each.engine} is left out for ${model}: ${scores} instead of ${expected}`);
+    const { engine, runner } = each;
+    const converted = engine === 'tfjs-wasm';
+    try {
+      await prepare(runner, given);
+      if (converted) mustAgree(await runner.scores(), expected);
+      right.push(each);
+    } catch (error) {
+      if (!converted) throw error;
+      console.log(`${engine} is left out for ${given.name}: ${error.message.split('\n')[0]}`);
+    }
+    if (engine === reference) expected = await runner.scores?.();
   }
   return right;
 }
@@ -108,8 +116,7 @@ async function measurePlace(where, classifiers, rounds) {
         if (engine === 'tfjs-wasm' && given.tfjs === null) continue;
         runners.push({ engine, threads, runner: await place.open(engine, threads) });
       }
-      await prepare(runners, given);
-      const right = await rightOnes(runners, places[where].reference, given.name);
+      const right = await prepared(runners, given, places[where].reference);
       const { results, memory } = await measure(right, rounds);
       for (const { runner } of runners) await runner.close();
       const added = results.map((row) => {

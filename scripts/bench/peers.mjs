@@ -32,11 +32,14 @@ export async function python() {
   return interpreter;
 }
 
+/** The packages of TensorFlow's converter. */
+export const converterPackages = path.join('scripts', 'bench', 'tfjs_requirements.txt');
+
 let converter;
 
 /** A Python with TensorFlow's converter, made in target/bench/: its packages go with no others; null where it cannot be had. */
 export async function tensorflow() {
-  converter ??= environment('venv-tfjs', 'scripts/bench/tfjs_requirements.txt', ['--no-deps']);
+  converter ??= environment('venv-tfjs', converterPackages, ['--no-deps']);
   return converter;
 }
 

@@ -13,19 +13,18 @@ const abilities = {
 
 const does = (engine, what) => (abilities[engine] ?? ['load', 'forward']).includes(what);
 
-/** Gives each engine the classifier. The first load compiles what later ones use. */
-export async function prepare(runners, classifier) {
-  for (const { runner } of runners) {
-    await runner.fetch(classifier);
-    await runner.load();
-  }
+/** Gives an engine the classifier. The first load compiles what later ones use. */
+export async function prepare(runner, classifier) {
+  await runner.fetch(classifier);
+  await runner.load();
 }
 
-/** Whether two lists of scores are the same, as far as sums in another order are. */
-export function agree(scores, others) {
+/** Scores must be those of another engine, as far as sums in another order are. */
+export function mustAgree(scores, others) {
   const largest = Math.max(...others.map(Math.abs));
   const near = (score, index) => Math.abs(score - others[index]) <= 1e-3 * largest;
-  return scores.length === others.length && scores.every(near);
+  if (scores.length === others.length && scores.every(near)) return;
+  throw new Error(`it has the scores ${scores} instead of ${others}`);
 }
 
 /** Measures each engine on a classifier that it has; a list of `{engine, threads, what, cpu, wall}`, a list of milliseconds each. */

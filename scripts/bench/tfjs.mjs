@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { digest, root, run } from '../steps.mjs';
-import { tensorflow } from './peers.mjs';
+import { converterPackages, tensorflow } from './peers.mjs';
 
 const script = path.join('scripts', 'bench', 'tfjs_convert.py');
 
@@ -10,7 +10,8 @@ const script = path.join('scripts', 'bench', 'tfjs_convert.py');
 export async function converted({ name, model }) {
   const folder = path.join(root, 'target', 'bench', 'tfjs', name);
   const stamp = path.join(folder, '.made-from');
-  const made = digest(readFileSync(model), readFileSync(path.join(root, script)));
+  const parts = [model, path.join(root, script), path.join(root, converterPackages)];
+  const made = digest(...parts.map((part) => readFileSync(part)));
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return folder;
   const interpreter = await tensorflow();
   if (interpreter === null) {
