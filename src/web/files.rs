@@ -9,6 +9,10 @@ use crate::model::{Source, hex};
 /// Bytes that are taken in at a time.
 const BLOCK: usize = 1 << 20;
 
+/// Between memory that threads share and memory of JavaScript's own, Chromium copies words of so many bytes if these begin at a multiple of
+/// it on both sides, and single bytes otherwise, which takes six times longer.
+const WORD: usize = 8;
+
 /// A file that JavaScript holds.
 pub(super) struct Held(pub Uint8Array);
 
@@ -18,9 +22,15 @@ impl Source for Held {
     }
 
     fn read(&self, first: usize, length: usize) -> Vec<u8> {
+        let skip = match (self.0.byte_offset() as usize + first) % WORD {
+            skip if cfg!(feature = "threads") && skip <= first => skip,
+            _ => 0,
+        };
         // A file's length is a u32 here.
-        let end = first + length;
-        self.0.subarray(first as u32, end as u32).to_vec()
+        let [start, end] = [first - skip, first + length].map(|place| place as u32);
+        let mut bytes = self.0.subarray(start, end).to_vec();
+        bytes.drain(..skip);
+        bytes
     }
 }
 
@@ -41,9 +51,9 @@ pub(super) fn gathered(pieces: &[Piece]) -> Uint8Array {
     let file = Uint8Array::new_with_length(length(pieces) as u32);
     let mut first = 0;
     for piece in pieces {
-        let end = first + piece.bytes().len() as u32;
-        file.subarray(first, end).copy_from(piece.bytes());
-        first = end;
+        // First to the beginning of an array: see WORD.
+        file.set(&Uint8Array::from(piece.bytes()), first);
+        first += piece.bytes().len() as u32;
     }
     file
 }

@@ -40,6 +40,26 @@ impl Hash for After {
     }
 }
 
+impl After {
+    /// Does the step to all values.
+    pub(super) fn finish_all(self, values: &mut [f32]) {
+        match self {
+            After::AtLeast(low) => {
+                let bound = |value: f32| if value > low { value } else { low };
+                values.iter_mut().for_each(|value| *value = bound(*value));
+            }
+            After::AtMost(high) => {
+                let bound = |value: f32| if value < high { value } else { high };
+                values.iter_mut().for_each(|value| *value = bound(*value));
+            }
+            After::HardSwish => {
+                let gated = |value: f32| value * (value * (1.0 / 6.0) + 0.5).clamp(0.0, 1.0);
+                values.iter_mut().for_each(|value| *value = gated(*value));
+            }
+        }
+    }
+}
+
 /// Does all steps to all vectors.
 #[inline(always)]
 pub(super) fn finish<L: Lanes, const COUNT: usize>(values: &mut [L; COUNT], after: &[After]) {

@@ -7,6 +7,7 @@
     reason = "tract hands kernels raw pointers; bounds checks in their loops would cost more than the sums"
 )]
 
+mod affine;
 mod after;
 mod convolution;
 mod depthwise;
@@ -55,6 +56,7 @@ pub(super) fn quicken(model: &mut TypedModel) -> TractResult<()> {
         Optimizer::prop_consts().optimize(model)?;
         operator::replace(model)?;
     }
+    affine::replace(model)?;
     pools::replace(model)
 }
 
