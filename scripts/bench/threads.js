@@ -28,13 +28,17 @@ const methods = {
     glue.initSync({ module, memory });
     glue.join_threads();
   },
-  load: (classifier) => engine.load(classifier),
+  keep(given) {
+    classifier = given;
+  },
+  load: () => engine.load(classifier),
   digest: () => engine.digest(),
   run: (what, count) => engine.run(what, count),
   scores: () => engine.scores(),
 };
 
 let engine = null;
+let classifier = null;
 
 self.addEventListener('message', async ({ data: { method, args } }) => {
   try {
