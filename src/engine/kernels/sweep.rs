@@ -216,8 +216,28 @@ fn every<L: Lanes>(source: &[f32], step: usize, slots: &mut [f32]) {
             }
             done += L::COUNT;
         }
+        if L::HAS_MASKS && done < count {
+            let (slots, source) = (&mut slots[done..count], &source[2 * done..]);
+            every_second_of_last::<L>(source, slots);
+            done = count;
+        }
     }
     for index in done..count {
         slots[index] = source[index * step];
+    }
+}
+
+/// Copies every second value to less slots than a register has floats, or as many where the source ends with the last of them.
+#[inline(always)]
+fn every_second_of_last<L: Lanes>(source: &[f32], slots: &mut [f32]) {
+    let lower = source.len().min(L::COUNT);
+    let upper = (source.len() - lower).min(L::COUNT);
+    // Safety: as many values are read as there are; slots are a register at most.
+    unsafe {
+        let values = L::load_first(source.as_ptr(), lower);
+        let behind = L::load_first(source.as_ptr().add(lower), upper);
+        values
+            .even(behind)
+            .store_first(slots.as_mut_ptr(), slots.len());
     }
 }

@@ -71,6 +71,10 @@ pub(super) trait Lanes: Copy {
         }
     }
 
+    /// Asks for the memory at `from`, which need not be anybody's, before it is needed.
+    #[inline(always)]
+    fn prefetch(_from: *const f32) {}
+
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;

@@ -56,6 +56,12 @@ impl Lanes for Eight {
     }
 
     #[inline(always)]
+    fn prefetch(from: *const f32) {
+        // Safety: nothing is read that the program would see.
+        unsafe { simd::_mm_prefetch::<{ simd::_MM_HINT_T0 }>(from.cast()) }
+    }
+
+    #[inline(always)]
     fn add(self, other: Eight) -> Eight {
         Eight(unsafe { simd::_mm256_add_ps(self.0, other.0) })
     }
@@ -186,6 +192,12 @@ impl Lanes for Sixteen {
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
         unsafe { simd::_mm512_mask_storeu_ps(to, Sixteen::mask(count), self.0) }
+    }
+
+    #[inline(always)]
+    fn prefetch(from: *const f32) {
+        // Safety: nothing is read that the program would see.
+        unsafe { simd::_mm_prefetch::<{ simd::_MM_HINT_T0 }>(from.cast()) }
     }
 
     #[inline(always)]
