@@ -257,6 +257,7 @@ mod tests {
         while running() < 4 {
             thread::yield_now();
         }
+        let asking = thread::current().id();
         let helpers = Mutex::new(HashSet::new());
         for round in 0..20_000 {
             let done: Vec<_> = (0..round % 40).map(|_| AtomicUsize::new(0)).collect();
@@ -274,6 +275,14 @@ mod tests {
             assert!(done.iter().all(|done| done.load(Ordering::Relaxed) == 3));
         }
         assert!(lock(&helpers).len() > 1);
+        // With as many runs in progress as there are threads, nobody helps.
+        let runs = [(); 4].map(|()| enter());
+        assert_eq!((running(), free()), (4, 1));
+        each(9, &|_| {
+            thread::sleep(Duration::from_millis(4));
+            assert_eq!(thread::current().id(), asking);
+        });
+        drop(runs);
         let failed = catch_unwind(|| each(9, &|part| assert!(part != 7, "the seventh")));
         assert!(failed.is_err());
         let sum = AtomicUsize::new(0);
