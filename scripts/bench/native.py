@@ -99,7 +99,8 @@ class PyTorchAutograd(PyTorch):
 
         def keep(_module, _inputs, maps):
             self.maps = maps.detach().requires_grad_()
-            return self.maps
+            # A copy, since some architectures change the maps in place.
+            return self.maps.clone()
 
         layer.register_forward_hook(keep)
 
