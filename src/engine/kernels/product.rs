@@ -109,6 +109,11 @@ impl Parts {
         let tile = depth * shape.rows * shape.columns / shape.lanes;
         let count = divide::parts(lines * panels * tile);
         let by_rows = panels < 4 * count && lines > panels;
+        // With wide registers, making columns anew costs more than a part that is held up.
+        let count = match by_rows && shape.narrows {
+            true => count.div_ceil(divide::EACH),
+            false => count,
+        };
         Parts {
             count: count.min(if by_rows { lines } else { panels }.max(1)),
             rows,
