@@ -1,21 +1,13 @@
 /** Builds the page into www/dist/, engine included; installs what is missing first. */
-import {
-  buildEngine,
-  buildPage,
-  buildThreads,
-  checkRust,
-  heading,
-  installModules,
-} from './steps.mjs';
+import { buildEngines } from './engine.mjs';
+import { buildPage, checkRust, heading, installModules } from './steps.mjs';
 
 export async function build() {
   checkRust();
   heading('Packages of the page');
   await installModules();
-  heading('Engine (Rust to WebAssembly)');
-  await buildEngine();
-  heading('Engine with threads');
-  await buildThreads();
+  heading('Engine (Rust to WebAssembly), with and without threads');
+  await buildEngines();
   heading('Page');
   await buildPage();
 }

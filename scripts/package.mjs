@@ -1,15 +1,8 @@
 /** `npm run package`: the library for npm, from npm/ and the page's engine, as a tarball in target/npm/. */
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import {
-  buildEngine,
-  checkRust,
-  heading,
-  installModules,
-  modulePath,
-  must,
-  root,
-} from './steps.mjs';
+import { buildEngine } from './engine.mjs';
+import { checkRust, heading, installModules, modulePath, must, root } from './steps.mjs';
 
 const folder = path.join(root, 'target', 'npm');
 const wasm = path.join(root, 'www', 'src', 'wasm');

@@ -2,12 +2,11 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { check } from './check.mjs';
+import { buildEngines } from './engine.mjs';
 import { nvrtc } from './nvrtc.mjs';
 import {
   ask,
-  buildEngine,
   buildPage,
-  buildThreads,
   cargoBin,
   checkRust,
   heading,
@@ -183,8 +182,7 @@ await suite('Engine in Chromium', inBrowser('chrome', '--chromedriver', chromedr
 const geckodriver = ask('which', ['geckodriver']);
 await suite('Engine in Firefox', inBrowser('firefox', '--geckodriver', geckodriver));
 await suite('Page: build', async () => {
-  await buildEngine();
-  await buildThreads();
+  await buildEngines();
   await buildPage();
   return { passed: 1, failed: 0 };
 });

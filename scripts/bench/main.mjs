@@ -12,7 +12,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildEngine, buildThreads, checkRust, heading, installModules, root } from '../steps.mjs';
+import { buildEngine, buildEngines } from '../engine.mjs';
+import { checkRust, heading, installModules, root } from '../steps.mjs';
 import { classifier, names } from './classifiers.mjs';
 import { installPeers } from './peers.mjs';
 import { measure, median, mustAgree, prepare } from './rounds.mjs';
@@ -148,8 +149,9 @@ async function bench() {
   heading('What is missing');
   await installModules();
   const versions = await installPeers();
-  await buildEngine();
-  if (wheres.includes('chromium') && !(await buildThreads())) {
+  if (!wheres.includes('chromium')) {
+    await buildEngine();
+  } else if (!(await buildEngines())) {
     throw new Error('the engine with threads could not be built');
   }
   const classifiers = [];

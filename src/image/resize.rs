@@ -6,10 +6,14 @@ use ndarray::{Array2, ArrayView2};
 ///
 /// `plane` is `[rows, columns]`; the result is `[height, width]`. Pixel centres lie at half-integers, edges are repeated.
 /// Equal to OpenCV 5.0 on x86 bit for bit if `width` is 8 or more, and within 3e-7 of the range below that and to 4.x:
-/// columns first, then rows, each a fused `(b - a) * weight + a`. A plane or a size without pixels gives zeros. NaN and infinities spread to their neighbours.
+/// columns first, then rows, each a fused `(b - a) * weight + a`. A plane or a size without pixels gives zeros. NaN and infinities spread to their neighbours;
+/// a plane that has the size already stays as it is.
 #[must_use]
 pub fn resize_linear(plane: &ArrayView2<'_, f32>, height: usize, width: usize) -> Array2<f32> {
     let (rows, columns) = plane.dim();
+    if (rows, columns) == (height, width) {
+        return plane.to_owned();
+    }
     let mut resized = Array2::zeros((height, width));
     if resized.is_empty() || plane.is_empty() {
         return resized;
@@ -98,32 +102,23 @@ pub(crate) fn fma(a: f32, b: f32, c: f32) -> f32 {
 /// Bilinear interpolation with antialiasing: Pillow's `resize` of mode "F" with `BILINEAR`.
 ///
 /// `plane` is `[rows, columns]`; the result is `[height, width]`. When shrinking, the triangle widens with the scale, so that
-/// every source pixel counts. Sums in `f64`, columns first, stored as `f32` between the two passes, as Pillow does. A plane
-/// or a size without pixels gives zeros.
+/// every source pixel counts. Sums in `f64`, columns first, stored as `f32` between the two passes, and no pass along an axis that has its size already, as
+/// Pillow does. A plane or a size without pixels gives zeros.
 #[must_use]
 pub fn resize_triangle(plane: &ArrayView2<'_, f32>, height: usize, width: usize) -> Array2<f32> {
     let (rows, columns) = plane.dim();
+    if plane.is_empty() || height == 0 || width == 0 {
+        return Array2::zeros((height, width));
+    }
+    let wide = if columns == width {
+        plane.to_owned()
+    } else {
+        widened(plane, width)
+    };
+    if rows == height {
+        return wide;
+    }
     let mut resized = Array2::zeros((height, width));
-    if resized.is_empty() || plane.is_empty() {
-        return resized;
-    }
-    let taps = triangle_taps(columns, width);
-    let mut wide = Array2::<f32>::zeros((rows, width));
-    let mut row = vec![0.0; columns];
-    for (source, mut target) in plane.rows().into_iter().zip(wide.rows_mut()) {
-        for (copy, &value) in row.iter_mut().zip(source) {
-            *copy = value;
-        }
-        for (value, taps) in target.iter_mut().zip(&taps) {
-            let sources = row.iter().skip(taps.first);
-            *value = taps
-                .weights
-                .iter()
-                .zip(sources)
-                .map(|(w, &v)| w * f64::from(v))
-                .sum::<f64>() as f32;
-        }
-    }
     let mut sums = vec![0.0_f64; width];
     for (mut target, taps) in resized
         .rows_mut()
@@ -141,6 +136,29 @@ pub fn resize_triangle(plane: &ArrayView2<'_, f32>, height: usize, width: usize)
         }
     }
     resized
+}
+
+/// The first pass of [`resize_triangle`]: every row to another width.
+fn widened(plane: &ArrayView2<'_, f32>, width: usize) -> Array2<f32> {
+    let (rows, columns) = plane.dim();
+    let taps = triangle_taps(columns, width);
+    let mut wide = Array2::zeros((rows, width));
+    let mut row = vec![0.0; columns];
+    for (source, mut target) in plane.rows().into_iter().zip(wide.rows_mut()) {
+        for (copy, &value) in row.iter_mut().zip(source) {
+            *copy = value;
+        }
+        for (value, taps) in target.iter_mut().zip(&taps) {
+            let sources = row.iter().skip(taps.first);
+            *value = taps
+                .weights
+                .iter()
+                .zip(sources)
+                .map(|(w, &v)| w * f64::from(v))
+                .sum::<f64>() as f32;
+        }
+    }
+    wide
 }
 
 /// A run of pixels of one axis with their weights, which add up to 1.

@@ -1,6 +1,6 @@
 /** The npm package: what is in it, and the same scores and maps as the command line in Node, on a page and in a worker. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Report } from '../../www/src/types.ts';
@@ -90,6 +90,28 @@ test('Node: the same as on the command line; errors in one line; what was dispos
   for (const [at, error] of found.errors.entries()) {
     expect(error).toMatch(wanted[at] ?? /never/);
     expect(error).not.toMatch(/\n|unreachable/);
+  }
+});
+
+test('every classifier of the zoo, whatever its operators: the same as on the command line', () => {
+  test.setTimeout(240_000);
+  const zoo = path.join(root, 'tests', 'fixtures', 'zoo');
+  const files = readdirSync(zoo).map((name) => path.join(zoo, name));
+  const found = node(
+    'zoo.js',
+    `import { open } from 'gradlens';
+     const all = [];
+     for (const file of ${JSON.stringify(files)}) {
+       const classifier = await open(file, { companion: false });
+       const { report, map } = await classifier.explain(${JSON.stringify(sample())});
+       all.push({ report, values: [...map.values] });
+       classifier.dispose();
+     }
+     console.log(JSON.stringify(all));`,
+  ) as Found[];
+  expect(found.length).toBeGreaterThan(20);
+  for (const [at, one] of found.entries()) {
+    expectSame(one, commandLineReport(sample(), '--model', files[at] ?? ''));
   }
 });
 

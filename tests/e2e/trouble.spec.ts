@@ -87,6 +87,18 @@ test('models that are none: an error that names the file, and the old model stay
   expect((await report(page)).scores).toEqual(before.scores);
 });
 
+test('an operator that the page leaves out: an error that names it and the command that has it', async ({
+  page,
+}) => {
+  await open(page);
+  const model = readFileSync(path.join(root, 'models', 'covid-xray', 'model.onnx'));
+  // As long as the operator that it stands for, so that the file stays sound.
+  model.write('LSTM', model.indexOf('\u0004Conv') + 1);
+  await part(page, 'model-input').setInputFiles(named('recurrent.onnx', model));
+  await state(page, 'error');
+  await expect(part(page, 'error')).toContainText(/recurrent\.onnx.*LSTM.*gradlens command/);
+});
+
 test('one’s own model: guessed without a manifest, as shipped with it', async ({ page }) => {
   await open(page);
   await pick(page, sample());

@@ -25,7 +25,7 @@ fn bind(wasm: &str, folder: &str) -> Result<(), String> {
         .input_path(wasm)
         .out_name("gradlens")
         .typescript(true)
-        .remove_name_section(std::env::var_os("GRADLENS_NAMES").is_none())
+        .remove_name_section(std::env::var_os("GRADLENS_NAMES").is_none_or(|names| names.is_empty()))
         .web(true)
         .and_then(|bindgen| bindgen.generate(folder))
         .map_err(|error| format!("{error:#}"))

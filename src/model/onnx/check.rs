@@ -8,6 +8,29 @@ use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, tensor_proto::DataType,
 use super::{Limits, is_default_domain, node_name, opset, within};
 use crate::model::ModelError;
 
+/// Operators whose code `scripts/trim.mjs` takes out of the page's WebAssembly: sound, recurrent networks, random numbers, detectors'
+/// boxes, language models.
+const NOT_IN_THE_PAGE: [&str; 18] = [
+    "BlackmanWindow",
+    "DFT",
+    "GRU",
+    "GatherBlockQuantized",
+    "HammingWindow",
+    "HannWindow",
+    "LSTM",
+    "MatMulNBits",
+    "MelWeightMatrix",
+    "Multinomial",
+    "NonMaxSuppression",
+    "RNN",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "RotaryEmbedding",
+    "STFT",
+];
+
 /// Checks the whole model: operator set, sizes, names, order. A condition's branches are checked when they are inlined.
 pub fn check(proto: &ModelProto, limits: &Limits) -> Result<(), ModelError> {
     let graph = proto
@@ -89,13 +112,20 @@ pub fn check(proto: &ModelProto, limits: &Limits) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Checks one node: known domain, at least one output, no subgraph but a condition's branches, sound tensor attributes.
+/// Checks one node: known domain, an operator that is there, at least one output, no subgraph but a condition's branches, sound tensor attributes.
 fn check_node(node: &NodeProto, limits: &Limits) -> Result<(), ModelError> {
     if !is_default_domain(&node.domain) {
         return Err(ModelError::Unsupported(format!(
             "node {} is operator {}.{}, not one of ONNX's own",
             node_name(node),
             node.domain,
+            node.op_type
+        )));
+    }
+    if cfg!(target_arch = "wasm32") && NOT_IN_THE_PAGE.contains(&node.op_type.as_str()) {
+        return Err(ModelError::Unsupported(format!(
+            "node {} is operator {}, which the page leaves out to stay small; the gradlens command has it",
+            node_name(node),
             node.op_type
         )));
     }
