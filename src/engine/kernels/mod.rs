@@ -1,7 +1,6 @@
-//! Kernels for WebAssembly that tract lacks, plugged into it through its public registry.
+//! Our own kernels, put in the place of tract's operators; in WebAssembly, a matrix kernel is plugged into its public registry, too.
 //!
-//! They are written over [`lanes`], so that their arithmetic is the same natively, where the tests compare it with tract's own;
-//! only in WebAssembly does the engine use them, since tract has better ones for other processors.
+//! They are written once over registers ([`lanes`]) and compiled for each [`Set`] of instructions. The tests compare them with tract's.
 #![allow(
     unsafe_code,
     reason = "tract hands kernels raw pointers; bounds checks in their loops would cost more than the sums"
@@ -22,6 +21,7 @@ mod pools;
 mod product;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod registry;
+mod rim;
 mod room;
 mod set;
 mod sweep;
@@ -57,6 +57,7 @@ pub(super) fn quicken(model: &mut TypedModel) -> TractResult<()> {
         operator::replace(model)?;
     }
     affine::replace(model)?;
+    rim::replace(model)?;
     pools::replace(model)
 }
 
