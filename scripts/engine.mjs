@@ -50,8 +50,7 @@ export async function buildEngine() {
 }
 
 /** The engine with threads; false where it cannot be built, and the page has one thread everywhere. */
-export async function buildThreads() {
-  await installWasmTarget();
+async function buildThreads() {
   if (await buildSmall(threaded)) return true;
   rmSync(threaded.glue, { recursive: true, force: true });
   console.log('The page will use one thread: the engine with threads could not be built.');

@@ -264,7 +264,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// [`sha256_hex`] of bytes that come in pieces.
-pub(crate) fn sha256_of<'b>(pieces: impl Iterator<Item = &'b [u8]>) -> String {
+pub(crate) fn sha256_of(pieces: impl Iterator<Item: AsRef<[u8]>>) -> String {
     let mut digest = Sha256::new();
     pieces.for_each(|piece| digest.update(piece));
     hex(&digest.finalize())

@@ -1,10 +1,9 @@
 //! Files in JavaScript's memory, read and written without a copy in this program's.
 
 use js_sys::Uint8Array;
-use sha2::{Digest, Sha256};
 
 use crate::model::onnx::Piece;
-use crate::model::{Source, hex};
+use crate::model::{Source, sha256_of};
 
 /// Bytes that are taken in at a time.
 const BLOCK: usize = 1 << 20;
@@ -38,11 +37,8 @@ impl Held {
     /// Its sha256, for whom no one else computes it.
     pub fn sha256(&self) -> String {
         let length = self.length();
-        let mut digest = Sha256::new();
-        for first in (0..length).step_by(BLOCK) {
-            digest.update(self.read(first, BLOCK.min(length - first)));
-        }
-        hex(&digest.finalize())
+        let blocks = (0..length).step_by(BLOCK);
+        sha256_of(blocks.map(|first| self.read(first, BLOCK.min(length - first))))
     }
 }
 

@@ -8,6 +8,7 @@ use tract_onnx::tract_core::ops::math::{Add, Max, Min, Mul};
 
 use super::after::After;
 use super::divide;
+use super::filled::filled;
 use super::operator::put;
 
 /// Values that one step handles.
@@ -139,26 +140,25 @@ impl EvalOp for Affine {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let maps = args_1!(inputs);
-        let maps = maps.try_as_plain_ram()?;
-        let maps = maps.as_slice::<f32>()?;
-        // Safety: every value of the result is written below; floats have no invalid bits.
-        let mut result = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
-        let mut values = result.try_as_plain_ram_mut()?;
         let [factors, summands] =
             [&self.factors, &self.summands].map(|tensor| tensor.try_as_plain_ram());
         let (factors, summands) = (factors?, summands?);
         let (factors, summands) = (factors.as_slice::<f32>()?, summands.as_slice::<f32>()?);
         let [batch, channels, height, width] = self.shape;
         let (things, area) = (batch * channels, height * width);
-        let parts = divide::parts(maps.len() / STEP).min(things);
-        divide::each_slice(values.as_slice_mut()?, things, parts, |first, results| {
-            for (map, result) in (first..).zip(results.chunks_exact_mut(area)) {
-                let (factor, summand) = (factors[map % channels], summands[map % channels]);
-                self.run(factor, summand, &maps[map * area..][..area], result);
-            }
-        });
-        Ok(tvec!(result.into_tvalue()))
+        // Safety: every value of each map is written.
+        unsafe {
+            filled(inputs, &self.shape, |maps, values| {
+                let parts = divide::parts(maps.len() / STEP).min(things);
+                divide::each_slice(values, things, parts, |first, results| {
+                    for (map, result) in (first..).zip(results.chunks_exact_mut(area)) {
+                        let (factor, summand) = (factors[map % channels], summands[map % channels]);
+                        self.run(factor, summand, &maps[map * area..][..area], result);
+                    }
+                });
+                Ok(())
+            })
+        }
     }
 }
 

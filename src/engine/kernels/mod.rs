@@ -11,6 +11,7 @@ mod after;
 mod convolution;
 mod depthwise;
 mod divide;
+mod filled;
 mod fold;
 mod gather;
 mod lanes;

@@ -8,14 +8,12 @@ use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use super::convolution::Convolution;
+use super::filled::filled;
 use super::fold;
 use super::room::with_room;
 use super::set::Set;
 use super::window::Window;
 use crate::engine::hollow::{Hollow, Store};
-
-/// Bytes of a line of the processor's cache: registers as long as that are stored twice as fast from its start.
-const ALIGNMENT: usize = 64;
 
 /// Replaces the convolutions that [`Convolve`] can do: those over two axes with fixed weights, of maps of a fixed size. Whether none was
 /// left because its weights are not fixed yet.
@@ -283,9 +281,6 @@ impl EvalOp for Convolve {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let maps = args_1!(inputs);
-        let maps = maps.try_as_plain_ram()?;
-        let maps = maps.as_slice::<f32>()?;
         let kernels = match &self.kernels {
             Kernels::Prepared(kernels) => kernels.clone(),
             Kernels::Given(kernels) => self
@@ -296,16 +291,17 @@ impl EvalOp for Convolve {
         let [kernels, bias] = [&kernels, &self.bias].map(|tensor| tensor.try_as_plain_ram());
         let (kernels, bias) = (kernels?, bias?);
         let (kernels, bias) = (kernels.as_slice::<f32>()?, bias.as_slice::<f32>()?);
-        // Safety: every value of the result is written below; floats have no invalid bits.
-        let mut result = unsafe { Tensor::uninitialized_aligned::<f32>(&self.shape(), ALIGNMENT)? };
-        let mut values = result.try_as_plain_ram_mut()?;
-        let pictures = maps.chunks_exact((maps.len() / self.batch).max(1));
-        let results = self.shape()[1..].iter().product();
-        let results = values.as_slice_mut::<f32>()?.chunks_exact_mut(results);
-        for (maps, result) in pictures.zip(results) {
-            self.convolution.run(kernels, bias, maps, result);
+        // Safety: a convolution writes every value of its result.
+        unsafe {
+            filled(inputs, &self.shape(), |maps, values| {
+                let pictures = maps.chunks_exact((maps.len() / self.batch).max(1));
+                let results = self.shape()[1..].iter().product();
+                for (maps, result) in pictures.zip(values.chunks_exact_mut(results)) {
+                    self.convolution.run(kernels, bias, maps, result);
+                }
+                Ok(())
+            })
         }
-        Ok(tvec!(result.into_tvalue()))
     }
 }
 

@@ -4,6 +4,7 @@ use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::cnn::{MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer};
 
+use super::filled::filled;
 use super::lanes::{Four, Lanes};
 use super::pool::{largest, mean};
 use super::set::{Registers, Set, Work};
@@ -97,19 +98,16 @@ impl EvalOp for Pool {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let maps = args_1!(inputs);
-        let maps = maps.try_as_plain_ram()?;
-        let maps = maps.as_slice::<f32>()?;
-        // Safety: the window visits every value of the result; floats have no invalid bits.
-        let mut result = unsafe { Tensor::uninitialized::<f32>(&self.shape)? };
-        let mut values = result.try_as_plain_ram_mut()?;
-        match self.kind {
-            Kind::Largest => largest(Set::best(), &self.window, maps, values.as_slice_mut()?),
-            Kind::Mean { rim } => {
-                mean(Set::best(), &self.window, rim, maps, values.as_slice_mut()?)
-            }
+        // Safety: the window visits every value of the result.
+        unsafe {
+            filled(inputs, &self.shape, |maps, values| {
+                match self.kind {
+                    Kind::Largest => largest(Set::best(), &self.window, maps, values),
+                    Kind::Mean { rim } => mean(Set::best(), &self.window, rim, maps, values),
+                }
+                Ok(())
+            })
         }
-        Ok(tvec!(result.into_tvalue()))
     }
 }
 

@@ -3,6 +3,7 @@
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{Pad, PadMode};
 
+use super::filled::filled;
 use super::window::with_rim;
 
 /// Replaces the operators that [`Rim`] can do.
@@ -69,19 +70,18 @@ impl EvalOp for Rim {
     op_out_of_plan!();
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
-        let maps = args_1!(inputs);
-        let maps = maps.try_as_plain_ram()?;
         let [rows, columns] = [2, 1].map(|place| self.shape[self.shape.len() - place]);
-        let mut values = vec![f32::from_bits(self.bits); self.shape.iter().product()];
-        let maps = maps
-            .as_slice::<f32>()?
-            .chunks_exact(self.size.iter().product());
-        for (map, to) in maps.zip(values.chunks_exact_mut(rows * columns)) {
-            with_rim(map, self.size, self.before, to, columns);
+        // Safety: it begins with writing all.
+        unsafe {
+            filled(inputs, &self.shape, |maps, values| {
+                values.fill(f32::from_bits(self.bits));
+                let maps = maps.chunks_exact(self.size.iter().product());
+                for (map, to) in maps.zip(values.chunks_exact_mut(rows * columns)) {
+                    with_rim(map, self.size, self.before, to, columns);
+                }
+                Ok(())
+            })
         }
-        Ok(tvec!(
-            Tensor::from_shape(&self.shape, &values)?.into_tvalue()
-        ))
     }
 }
 
