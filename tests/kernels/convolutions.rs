@@ -12,14 +12,16 @@ use super::{Numbers, assert_same};
 fn random_convolution(numbers: &mut Numbers, scale: usize) -> Option<Convolution> {
     let mut pair = |first: usize, bound: usize| [0, 1].map(|_| first + numbers.below(bound));
     let size = pair(1, 32);
-    let kernel = match pair(0, 4)[0] {
+    let kernel = match pair(0, 6)[0] {
         0 => [3, 3],
         1 => [1, 1],
+        2 => [5, 5],
         _ => pair(1, 7),
     };
     let strides = match pair(0, 8)[0] {
         0..4 => [1, 1],
-        4..7 => pair(1, 3),
+        4 => [2, 2],
+        5..7 => pair(1, 3),
         _ => pair(1, 40),
     };
     let dilations = match pair(0, 4)[0] {

@@ -24,6 +24,7 @@ struct Weighted<'a>(&'a [After]);
 
 impl Gather for Weighted<'_> {
     const RIM: f32 = 0.0;
+    const OFTEN: bool = true;
 
     #[inline(always)]
     fn add<L: Lanes>(self, sum: L, weight: L, value: L) -> L {
@@ -31,10 +32,13 @@ impl Gather for Weighted<'_> {
     }
 
     #[inline(always)]
-    fn end<L: Lanes>(&self, sum: L, _: usize, _: usize) -> L {
-        let mut values = [sum];
-        finish(&mut values, self.0);
-        values[0]
+    fn end<L: Lanes, const VECTORS: usize, const LINES: usize>(
+        &self,
+        sums: &mut [[L; VECTORS]; LINES],
+        _: usize,
+        _: usize,
+    ) {
+        finish(sums, self.0);
     }
 }
 

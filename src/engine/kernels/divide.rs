@@ -77,14 +77,20 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// Where the first of some values lies.
+    #[inline(always)]
+    pub(super) fn place(self, first: usize, length: usize) -> *mut f32 {
+        assert!(first <= self.length && length <= self.length - first);
+        self.values.wrapping_add(first)
+    }
+
     /// Some of the values.
     ///
     /// # Safety
     /// No two slices that are alive at the same time may overlap.
     #[inline(always)]
     pub(super) unsafe fn slice(self, first: usize, length: usize) -> &'a mut [f32] {
-        assert!(first <= self.length && length <= self.length - first);
         // Safety: it lies inside the values, and is nobody else's, as the caller grants.
-        unsafe { std::slice::from_raw_parts_mut(self.values.add(first), length) }
+        unsafe { std::slice::from_raw_parts_mut(self.place(first, length), length) }
     }
 }

@@ -1,6 +1,7 @@
 //! Columns of a convolution: for each position of the window, the values under it.
 
-use super::lanes::Lanes;
+use super::lanes::{Four, Lanes};
+use super::upright::Panels;
 use super::window::Window;
 
 /// The most columns that a panel has.
@@ -122,6 +123,86 @@ pub(super) fn columns<L: Lanes, const VECTORS: usize>(
             }
         });
     }
+}
+
+/// Makes panels of four columns, `[map, tap, 4]` each, from panel `first` on: several at once where their positions follow each other in
+/// a row of the result, so that a line of the processor's cache is read once.
+#[inline(always)]
+pub(super) fn panels(maps: &Maps, all: Panels, first: usize, panels: &mut [f32]) {
+    let length = (maps.depth() * Four::COUNT).max(1);
+    let last = first + panels.len() / length;
+    let [row, step] = [maps.window.output[1], maps.window.strides[1]];
+    let mut panel = first;
+    while panel < last {
+        let column = all.first(panel);
+        let (width, alike) = all.alike(panel);
+        let left = row - column % row;
+        let whole = (left + width).saturating_sub(Four::COUNT) / width;
+        let count = whole.min(alike).min(last - panel);
+        let to = &mut panels[(panel - first) * length..];
+        panel += match (step, count) {
+            (1, 8..) => group::<1, 8>(maps, column, width, to),
+            (1, 4..) => group::<1, 4>(maps, column, width, to),
+            (1, 1..) => group::<1, 1>(maps, column, width, to),
+            (2, 4..) => group::<2, 4>(maps, column, width, to),
+            (2, 1..) => group::<2, 1>(maps, column, width, to),
+            _ => {
+                columns::<Four, 1>(maps, column, &mut to[..length]);
+                1
+            }
+        };
+    }
+}
+
+/// Makes `COUNT` panels whose first columns lie `width` positions apart, from position `first` on, all in one row of the result,
+/// where the window moves by `STEP` columns. Returns how many it made.
+#[inline(never)]
+fn group<const STEP: usize, const COUNT: usize>(
+    maps: &Maps,
+    first: usize,
+    width: usize,
+    panels: &mut [f32],
+) -> usize {
+    let area = maps.size.iter().product::<usize>();
+    let length = maps.depth() * Four::COUNT;
+    let corner = maps.place(first);
+    let furthest = corner
+        + maps.taps.last().copied().unwrap_or(0)
+        + STEP * ((COUNT - 1) * width + Four::COUNT - 1);
+    assert!(maps.count * area <= maps.values.len() && furthest < area);
+    assert!(COUNT * length <= panels.len());
+    let mut to = panels.as_mut_ptr();
+    let mut copy = |from: *const f32| {
+        for panel in 0..COUNT {
+            // Safety: the furthest column of the furthest tap lies in the map, and there is room for so many panels.
+            unsafe {
+                let from = from.add(STEP * panel * width);
+                let values = match STEP {
+                    1 => Four::load(from),
+                    // The second register starts one early, so that it ends with the last column.
+                    _ => Four::load(from).even_odd(Four::load(from.add(Four::COUNT - 1))),
+                };
+                values.store(to.add(panel * length));
+            }
+        }
+        to = to.wrapping_add(Four::COUNT);
+    };
+    let mut from = maps.values[corner..].as_ptr();
+    if let [tap] = maps.taps {
+        from = from.wrapping_add(*tap);
+        for _ in 0..maps.count {
+            copy(from);
+            from = from.wrapping_add(area);
+        }
+        return COUNT;
+    }
+    for _ in 0..maps.count {
+        for &tap in maps.taps {
+            copy(from.wrapping_add(tap));
+        }
+        from = from.wrapping_add(area);
+    }
+    COUNT
 }
 
 /// Positions of a panel that lie in one row, a register at most.

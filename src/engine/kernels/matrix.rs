@@ -86,7 +86,7 @@ unsafe fn run(steps: &[FusedKerSpec<f32>]) -> isize {
                 }
                 Step::Store(to) if to.item_size == size_of::<f32>() => store(&sums, &to),
                 Step::AddMatMul { k, pa, pb, .. } => {
-                    sums = add_product(sums, k, pa.cast(), pb.cast());
+                    sums = add_product::<_, ROWS, VECTORS, ROWS>(sums, k, pa.cast(), pb.cast());
                 }
                 Step::QScale(..)
                 | Step::RoundingShiftRight(..)

@@ -27,6 +27,7 @@ mod room;
 mod set;
 mod sweep;
 mod tile;
+mod upright;
 mod window;
 mod winograd;
 

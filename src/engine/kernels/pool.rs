@@ -18,8 +18,12 @@ impl Gather for Largest {
     }
 
     #[inline(always)]
-    fn end<L: Lanes>(&self, sum: L, _: usize, _: usize) -> L {
-        sum
+    fn end<L: Lanes, const VECTORS: usize, const LINES: usize>(
+        &self,
+        _: &mut [[L; VECTORS]; LINES],
+        _: usize,
+        _: usize,
+    ) {
     }
 }
 
@@ -39,11 +43,21 @@ impl Gather for Mean<'_> {
     }
 
     #[inline(always)]
-    fn end<L: Lanes>(&self, sum: L, y: usize, x: usize) -> L {
-        let columns = &self.columns[x..][..L::COUNT];
-        // Safety: they are as many.
-        let columns = unsafe { L::load(columns.as_ptr()) };
-        sum.mul(columns.mul(L::splat(self.rows[y])))
+    fn end<L: Lanes, const VECTORS: usize, const LINES: usize>(
+        &self,
+        sums: &mut [[L; VECTORS]; LINES],
+        y: usize,
+        x: usize,
+    ) {
+        let rows = &self.rows[y..][..LINES];
+        let columns = &self.columns[x..][..VECTORS * L::COUNT];
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                // Safety: there are as many.
+                let columns = unsafe { L::load(columns.as_ptr().add(vector * L::COUNT)) };
+                *sum = sum.mul(columns.mul(L::splat(*row)));
+            }
+        }
     }
 }
 

@@ -18,12 +18,12 @@ const FOUR: usize = Four::COUNT;
 
 /// Floats of a matrix `[rows, depth]` in panels.
 pub(super) fn panels_length(set: Set, rows: usize, depth: usize) -> usize {
-    rows.next_multiple_of(set.shape().rows) * depth
+    rows.next_multiple_of(set.shape().of_products().rows) * depth
 }
 
 /// Writes a matrix `[rows, depth]` as panels of as many rows as the tile has, `[depth, rows]` each, the last one filled up with zeros.
 pub(super) fn write_panels(set: Set, matrix: &[f32], depth: usize, to: &mut [f32]) {
-    let height = set.shape().rows;
+    let height = set.shape().of_products().rows;
     let zeros = vec![0.0; depth];
     let panels = to.chunks_exact_mut((height * depth).max(1));
     for (rows, panel) in matrix.chunks((height * depth).max(1)).zip(panels) {
@@ -64,7 +64,7 @@ pub(super) struct Weights<'a> {
 
 /// Multiplies `weights` with the columns of `maps`, as many as a row of `result` is long.
 pub(super) fn multiply(weights: &Weights, maps: &Maps, result: &mut [f32]) {
-    let shape = weights.set.shape();
+    let shape = weights.set.shape().of_products();
     let columns = result.len() / weights.rows.max(1);
     let panels = columns.div_ceil(shape.columns);
     let length = weights.depth * shape.columns;
@@ -137,17 +137,17 @@ impl Parts {
 }
 
 /// The products of some rows with some panels of columns, of which nobody else uses the values.
-struct Block<'a> {
-    weights: &'a Weights<'a>,
-    maps: &'a Maps<'a>,
-    rows: Range<usize>,
+pub(super) struct Block<'a> {
+    pub weights: &'a Weights<'a>,
+    pub maps: &'a Maps<'a>,
+    pub rows: Range<usize>,
     /// Number of the first panel.
-    first: usize,
+    pub first: usize,
     /// Room for the panels, `[depth, columns of a tile]` each.
-    panels: &'a mut [f32],
-    result: Shared<'a>,
+    pub panels: &'a mut [f32],
+    pub result: Shared<'a>,
     /// Columns of the result.
-    columns: usize,
+    pub columns: usize,
 }
 
 /// Vectors that some columns need.
@@ -161,11 +161,24 @@ impl Work for Block<'_> {
 
     #[inline(always)]
     fn run<R: Registers, const ROWS: usize, const VECTORS: usize>(self) {
-        let width = VECTORS * R::Wide::COUNT;
         let Weights {
             rows, depth, bias, ..
         } = *self.weights;
         assert!(bias.len() == rows && self.maps.depth() == depth);
+        if R::UPRIGHT {
+            self.stand::<VECTORS>();
+        } else {
+            self.lie::<R, ROWS, VECTORS>();
+        }
+    }
+}
+
+impl Block<'_> {
+    /// With vectors along the columns.
+    #[inline(always)]
+    fn lie<R: Registers, const ROWS: usize, const VECTORS: usize>(self) {
+        let width = VECTORS * R::Wide::COUNT;
+        let depth = self.weights.depth;
         let length = (depth * width).max(1);
         for (panel, values) in self.panels.chunks_exact_mut(length).enumerate() {
             let column = (self.first + panel) * width;
@@ -190,9 +203,7 @@ impl Work for Block<'_> {
             }
         }
     }
-}
 
-impl Block<'_> {
     /// The product of a panel of rows and one of columns.
     ///
     /// # Safety
@@ -223,12 +234,9 @@ impl Block<'_> {
             [L::splat(bias); VECTORS]
         });
         // Safety: as the caller grants.
-        let mut sums = unsafe { add_product(sums, depth, a.as_ptr(), b.as_ptr()) };
-        if !after.is_empty() {
-            for sums in &mut sums {
-                finish(sums, after);
-            }
-        }
+        let mut sums =
+            unsafe { add_product::<L, ROWS, VECTORS, ROWS>(sums, depth, a.as_ptr(), b.as_ptr()) };
+        finish(&mut sums, after);
         let width = (VECTORS * L::COUNT).min(self.columns - column);
         for (index, sums) in sums.iter().enumerate() {
             if index < height {
@@ -262,7 +270,7 @@ pub(super) fn put<L: Lanes, const VECTORS: usize>(values: &[L; VECTORS], slots: 
 /// The product with one column.
 pub(super) fn multiply_vector(weights: &Weights, column: &[f32], result: &mut [f32]) {
     let depth = weights.depth;
-    let height = weights.set.shape().rows;
+    let height = weights.set.shape().of_products().rows;
     let panels = result.len().div_ceil(height);
     let length = result.len();
     let result = Shared::new(result);
@@ -304,8 +312,8 @@ fn multiply_rows(weights: &Weights, height: usize, column: &[f32], result: &mut 
         let mut padded = [0.0; FOUR];
         padded[..bias.len()].copy_from_slice(bias);
         // Safety: it holds four floats.
-        let mut sum = [sum.add(unsafe { Four::load(padded.as_ptr()) })];
+        let mut sum = [[sum.add(unsafe { Four::load(padded.as_ptr()) })]];
         finish(&mut sum, weights.after);
-        put(&sum, slots);
+        put(&sum[0], slots);
     }
 }

@@ -29,6 +29,8 @@ pub(super) trait Registers {
     type Narrow: Lanes;
     /// Whether the last columns of a product have a tile as narrow as they are.
     const NARROWS: bool;
+    /// Whether a product's tile stands [upright](super::upright); it has four rows then.
+    const UPRIGHT: bool;
 }
 
 /// A piece of work that is written over registers and the [tile](super::tile) that fits them.
@@ -46,6 +48,7 @@ impl Registers for Plain {
     type Wide = Four;
     type Narrow = Four;
     const NARROWS: bool = false;
+    const UPRIGHT: bool = true;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -56,6 +59,7 @@ impl Registers for Avx512 {
     type Wide = super::lanes::Sixteen;
     type Narrow = super::lanes::Eight;
     const NARROWS: bool = true;
+    const UPRIGHT: bool = false;
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -66,6 +70,7 @@ impl Registers for Avx2 {
     type Wide = super::lanes::Eight;
     type Narrow = super::lanes::Eight;
     const NARROWS: bool = true;
+    const UPRIGHT: bool = false;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -76,6 +81,7 @@ impl Registers for Neon {
     type Wide = super::lanes::Neon;
     type Narrow = super::lanes::Neon;
     const NARROWS: bool = true;
+    const UPRIGHT: bool = false;
 }
 
 /// Rows and columns of a tile, see [`tile`](super::tile).
@@ -89,6 +95,22 @@ pub(super) struct Shape {
     pub narrow: usize,
     /// Whether a panel of columns may be narrower than the tile.
     pub narrows: bool,
+    /// Whether the tile of products [stands](super::upright).
+    pub upright: bool,
+}
+
+impl Shape {
+    /// That of a product's tile, which may stand upright.
+    pub(super) fn of_products(self) -> Shape {
+        match self.upright {
+            true => Shape {
+                rows: self.columns,
+                columns: self.rows,
+                ..self
+            },
+            false => self,
+        }
+    }
 }
 
 /// Tells the shape that a set has.
@@ -105,6 +127,7 @@ impl Work for Ask {
             lanes: R::Wide::COUNT,
             narrow: R::Narrow::COUNT,
             narrows: R::NARROWS,
+            upright: R::UPRIGHT,
         }
     }
 }

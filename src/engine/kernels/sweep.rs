@@ -2,21 +2,24 @@
 
 use super::divide;
 use super::lanes::Lanes;
-use super::product::put;
 use super::set::{Registers, Set, Work};
 use super::window::{Window, with_rim};
-
-/// Rows of results that are worked on at once.
-const LINES: usize = 4;
 
 /// What is gathered under the window.
 pub(super) trait Gather: Copy + Sync {
     /// What lies outside the maps.
     const RIM: f32;
+    /// Whether it is worth code of its own for the usual kernels.
+    const OFTEN: bool = false;
     /// Adds values under a weight of the kernel.
     fn add<L: Lanes>(self, sum: L, weight: L, value: L) -> L;
-    /// The result at row `y` and the columns from `x` on.
-    fn end<L: Lanes>(&self, sum: L, y: usize, x: usize) -> L;
+    /// Makes sums results, those from row `y` and column `x` on.
+    fn end<L: Lanes, const VECTORS: usize, const LINES: usize>(
+        &self,
+        sums: &mut [[L; VECTORS]; LINES],
+        y: usize,
+        x: usize,
+    );
 }
 
 /// One map with its rim, its columns apart by the steps of the stride: those that lie under one weight are neighbours.
@@ -27,31 +30,25 @@ struct Plan {
     part: usize,
     /// Where each weight finds its first value.
     taps: Vec<usize>,
-    /// The largest of them.
-    furthest: usize,
 }
 
 impl Plan {
-    /// For blocks of `width` columns.
-    fn of(window: &Window, width: usize) -> Plan {
+    /// For results of at least `lines` rows and `columns` columns.
+    fn of(window: &Window, [lines, columns]: [usize; 2]) -> Plan {
         let [step_y, step_x] = window.strides;
-        let lines = window.output[0].max(LINES);
-        let columns = window.output[1].max(width);
-        let rows = (lines - 1) * step_y + (window.kernel[0] - 1) * window.dilations[0] + 1;
-        let part = columns + (window.kernel[1] - 1) * window.dilations[1] / step_x + 1;
-        let pitch = part * step_x;
         let [height, width] = window.kernel;
+        let rows = (lines - 1) * step_y + (height - 1) * window.dilations[0] + 1;
+        let part = columns + (width - 1) * window.dilations[1] / step_x + 1;
+        let pitch = part * step_x;
         let taps = (0..height).flat_map(|y| (0..width).map(move |x| (y, x)));
         let taps = taps.map(|(y, x)| {
             let place = x * window.dilations[1];
             y * window.dilations[0] * pitch + place % step_x * part + place / step_x
         });
-        let taps: Vec<usize> = taps.collect();
         Plan {
             rows,
             part,
-            furthest: taps.iter().copied().max().unwrap_or(0),
-            taps,
+            taps: taps.collect(),
         }
     }
 }
@@ -94,19 +91,51 @@ impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Work for Sweep<'_, G, 
 
     #[inline(always)]
     fn run<R: Registers, const ROWS: usize, const VECTORS: usize>(self) {
-        // Eight sums at once are what V8 has registers for.
-        match self.window.output[1] {
-            columns if columns >= 2 * R::Wide::COUNT => self.blocks::<R::Wide, 2>(),
-            columns if columns > R::Narrow::COUNT => self.blocks::<R::Wide, 1>(),
-            _ => self.blocks::<R::Narrow, 1>(),
+        // Eight sums at once are what V8 has registers for. Maps of 7, 14 or 28 rows are common: with four at once, blocks would overlap.
+        let columns = self.window.output[1];
+        let (wide, narrow) = (R::Wide::COUNT, R::Narrow::COUNT);
+        if columns >= 2 * wide && self.work(4, 2 * wide) <= self.work(7, wide) {
+            self.usual::<R::Wide, 4, 2>();
+        } else if columns > narrow {
+            self.usual::<R::Wide, 7, 1>();
+        } else {
+            self.usual::<R::Narrow, 7, 1>();
         }
     }
 }
 
 impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Sweep<'_, G, K> {
-    /// In blocks of [`LINES`] rows and `VECTORS` vectors.
+    /// Results of a map that blocks of such a size compute, those that they have in common more than once.
+    fn work(&self, lines: usize, columns: usize) -> usize {
+        let [height, width] = self.window.output;
+        height.next_multiple_of(lines) * width.next_multiple_of(columns)
+    }
+
+    /// With code of its own for the usual kernels: those of 3 by 3 and of 5 by 5 that see each place or every second one.
     #[inline(always)]
-    fn blocks<L: Lanes, const VECTORS: usize>(self) {
+    fn usual<L: Lanes, const LINES: usize, const VECTORS: usize>(self) {
+        let window = self.window;
+        let is_usual = G::OFTEN && window.dilations[1] == 1;
+        match (window.kernel, window.strides[1]) {
+            ([3, 3], 1) if is_usual => self.blocks::<L, LINES, VECTORS, 3, 1>(),
+            ([3, 3], 2) if is_usual => self.blocks::<L, LINES, VECTORS, 3, 2>(),
+            ([5, 5], 1) if is_usual => self.blocks::<L, LINES, VECTORS, 5, 1>(),
+            ([5, 5], 2) if is_usual => self.blocks::<L, LINES, VECTORS, 5, 2>(),
+            _ => self.blocks::<L, LINES, VECTORS, 0, 0>(),
+        }
+    }
+
+    /// In blocks of `LINES` rows and `VECTORS` vectors, for kernels of `SIDE` by `SIDE` that move by `STEP` columns, or any where `SIDE` is 0.
+    #[inline(always)]
+    fn blocks<
+        L: Lanes,
+        const LINES: usize,
+        const VECTORS: usize,
+        const SIDE: usize,
+        const STEP: usize,
+    >(
+        self,
+    ) {
         let Sweep {
             window,
             gather,
@@ -114,130 +143,207 @@ impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Sweep<'_, G, K> {
             maps,
             result,
         } = self;
-        let width = VECTORS * L::COUNT;
-        let plan = Plan::of(window, width);
+        let [lines, columns] = window.output;
+        // Results that are fewer than a block's are made elsewhere.
+        let size = [lines.max(LINES), columns.max(VECTORS * L::COUNT)];
+        let is_whole = window.output == size;
+        let mut elsewhere = vec![0.0; if is_whole { 0 } else { size[0] * size[1] }];
+        let plan = Plan::of(window, size);
         let [step_y, step_x] = window.strides;
         let pitch = plan.part * step_x;
         let mut rimmed = vec![G::RIM; plan.rows * pitch];
         let maps = maps.chunks_exact(window.size.iter().product());
         let results = result.chunks_exact_mut(window.positions());
-        let [lines, columns] = window.output;
         for ((map, result), (weights, start)) in maps.zip(results).zip(kernels) {
             match step_x {
                 1 => with_rim(map, window.size, window.before, &mut rimmed, pitch),
                 _ => apart::<L>(map, window, &mut rimmed, plan.part),
             }
-            // The last block of a row or column reaches back, so that it is whole; one that is all there is writes less.
+            let slots = match is_whole {
+                true => &mut *result,
+                false => &mut elsewhere,
+            };
             for y in (0..lines).step_by(LINES) {
-                let y = y.min(lines.saturating_sub(LINES));
-                for x in (0..columns).step_by(width) {
-                    let x = x.min(columns.saturating_sub(width));
-                    let corner = &rimmed[y * step_y * pitch + x..];
-                    let sums: [[L; VECTORS]; LINES] =
-                        block(gather, corner, step_y * pitch, weights, &plan, start);
-                    for (line, sums) in sums.iter().enumerate() {
-                        if line >= lines - y {
-                            break;
-                        }
-                        let slots = &mut result[(y + line) * columns..][x..columns];
-                        for (vector, sum) in sums.iter().enumerate() {
-                            let offset = vector * L::COUNT;
-                            if offset < slots.len() {
-                                let value = gather.end(*sum, y + line, x + offset);
-                                let count = L::COUNT.min(slots.len() - offset);
-                                put(&[value], &mut slots[offset..][..count]);
-                            }
-                        }
-                    }
+                // The last strip reaches back, so that it is whole.
+                let y = y.min(size[0] - LINES);
+                let strip = Strip {
+                    values: &rimmed[y * step_y * pitch..],
+                    distance: step_y * pitch,
+                    line: window.dilations[0] * pitch,
+                    part: plan.part,
+                    taps: &plan.taps,
+                    weights,
+                    start,
+                    y,
+                };
+                let slots = &mut slots[y * size[1]..][..LINES * size[1]];
+                strip.sum::<L, G, LINES, VECTORS, SIDE, STEP>(gather, slots);
+            }
+            if !is_whole {
+                let lines = elsewhere.chunks_exact(size[1]);
+                for (slots, line) in result.chunks_exact_mut(columns).zip(lines) {
+                    slots.copy_from_slice(&line[..columns]);
                 }
             }
         }
     }
 }
 
-/// Sums of a block whose rows lie `distance` apart.
-#[inline(always)]
-fn block<L: Lanes, G: Gather, const VECTORS: usize>(
-    gather: G,
-    values: &[f32],
+/// Some rows of results, and what lies under their windows.
+struct Strip<'a> {
+    /// The map, from the first window's corner on.
+    values: &'a [f32],
+    /// From one row of windows to the next.
     distance: usize,
-    weights: &[f32],
-    plan: &Plan,
+    /// From one row of a window to the next.
+    line: usize,
+    /// Columns of a part, see [`Plan`].
+    part: usize,
+    /// Where each weight finds its first value.
+    taps: &'a [usize],
+    weights: &'a [f32],
+    /// What sums start with.
     start: f32,
-) -> [[L; VECTORS]; LINES] {
-    assert!(plan.furthest + (LINES - 1) * distance + VECTORS * L::COUNT <= values.len());
-    let mut sums = [[L::splat(start); VECTORS]; LINES];
-    for (weight, &tap) in weights.iter().zip(&plan.taps) {
-        let weight = L::splat(*weight);
-        for (line, sums) in sums.iter_mut().enumerate() {
-            for (vector, sum) in sums.iter_mut().enumerate() {
-                // Safety: the assertion is about the last vector of the furthest tap.
-                let value = unsafe {
-                    let offset = tap + line * distance + vector * L::COUNT;
-                    L::load(values.as_ptr().add(offset))
-                };
-                *sum = gather.add(*sum, weight, value);
+    /// The first row.
+    y: usize,
+}
+
+impl Strip<'_> {
+    /// Makes `LINES` rows of results, block by block; the last one reaches back.
+    ///
+    /// In WebAssembly this is a function of its own: V8 keeps sums in registers only where little else is going on.
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    fn sum<
+        L: Lanes,
+        G: Gather,
+        const LINES: usize,
+        const VECTORS: usize,
+        const SIDE: usize,
+        const STEP: usize,
+    >(
+        &self,
+        gather: G,
+        slots: &mut [f32],
+    ) {
+        let columns = slots.len() / LINES;
+        let width = VECTORS * L::COUNT;
+        let furthest = self.taps.iter().copied().max().unwrap_or(0);
+        assert!(furthest + (LINES - 1) * self.distance + columns <= self.values.len());
+        assert!(width <= columns && self.weights.len() == self.taps.len());
+        for x in (0..columns).step_by(width) {
+            let x = x.min(columns - width);
+            // Safety: the assertion is about the last of all columns.
+            let mut sums: [[L; VECTORS]; LINES] = unsafe {
+                match SIDE {
+                    0 => self.any(gather, x),
+                    _ => self.square::<L, G, LINES, VECTORS, SIDE, STEP>(gather, x),
+                }
+            };
+            gather.end(&mut sums, self.y, x);
+            for (line, sums) in sums.iter().enumerate() {
+                for (vector, sum) in sums.iter().enumerate() {
+                    let offset = line * columns + x + vector * L::COUNT;
+                    // Safety: slots are `LINES` rows, and a block ends with the last column.
+                    unsafe { sum.store(slots.as_mut_ptr().add(offset)) };
+                }
             }
         }
     }
-    sums
+
+    /// The sums of a block from column `x` on.
+    ///
+    /// # Safety
+    /// `values` must hold what its last window sees.
+    #[inline(always)]
+    unsafe fn any<L: Lanes, G: Gather, const LINES: usize, const VECTORS: usize>(
+        &self,
+        gather: G,
+        x: usize,
+    ) -> [[L; VECTORS]; LINES] {
+        let mut sums = [[L::splat(self.start); VECTORS]; LINES];
+        for (weight, &tap) in self.weights.iter().zip(self.taps) {
+            let weight = L::splat(*weight);
+            for (line, sums) in sums.iter_mut().enumerate() {
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    let offset = x + tap + line * self.distance + vector * L::COUNT;
+                    // Safety: as the caller grants.
+                    let value = unsafe { L::load(self.values.as_ptr().add(offset)) };
+                    *sum = gather.add(*sum, weight, value);
+                }
+            }
+        }
+        sums
+    }
+
+    /// The sums of a block from column `x` on, for windows of `SIDE` by `SIDE`: without a loop, once it is compiled.
+    ///
+    /// # Safety
+    /// As of [`any`](Strip::any), and the taps must be those of such a window.
+    #[inline(always)]
+    unsafe fn square<
+        L: Lanes,
+        G: Gather,
+        const LINES: usize,
+        const VECTORS: usize,
+        const SIDE: usize,
+        const STEP: usize,
+    >(
+        &self,
+        gather: G,
+        x: usize,
+    ) -> [[L; VECTORS]; LINES] {
+        let mut sums = [[L::splat(self.start); VECTORS]; LINES];
+        for y in 0..SIDE {
+            for tap in 0..SIDE {
+                // Safety: as the caller grants.
+                unsafe {
+                    let weight = L::load_splat(self.weights.as_ptr().add(y * SIDE + tap));
+                    let from = self.values.as_ptr().add(x + y * self.line);
+                    let from = from.add(tap % STEP * self.part).add(tap / STEP);
+                    for (line, sums) in sums.iter_mut().enumerate() {
+                        let from = from.add(line * self.distance);
+                        for (vector, sum) in sums.iter_mut().enumerate() {
+                            let value = L::load(from.add(vector * L::COUNT));
+                            *sum = gather.add(*sum, weight, value);
+                        }
+                    }
+                }
+            }
+        }
+        sums
+    }
 }
 
 /// Copies a map behind its rim, each row as as many parts as the stride has steps: part `p` holds columns `p`, `p + step`, and so on.
 #[inline(always)]
 fn apart<L: Lanes>(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
     let [_, step] = window.strides;
+    let before = window.before[1];
     let lines = to.chunks_exact_mut(part * step).skip(window.before[0]);
     for (line, source) in lines.zip(map.chunks_exact(window.size[1])) {
-        for phase in 0..step {
-            // The first value of the map that belongs to this part.
-            let skipped = (phase + step - window.before[1] % step) % step;
-            let first = (skipped + window.before[1]) / step;
-            let slots = line[phase * part..][..part].get_mut(first..);
-            if let (Some(slots), Some(source)) = (slots, source.get(skipped..)) {
-                every::<L>(source, step, slots);
+        let mut done = 0;
+        if step == 2 {
+            // The columns at even places of the map go to one part, those at odd ones to the other.
+            let [even, odd] = [before, before + 1].map(|place| place % 2 * part + place / 2);
+            while 2 * (done + L::COUNT) <= source.len()
+                && odd.max(even) + done + L::COUNT <= line.len()
+            {
+                // Safety: as the condition says.
+                unsafe {
+                    let from = source.as_ptr().add(2 * done);
+                    let (a, b) = (L::load(from), L::load(from.add(L::COUNT)));
+                    a.even(b).store(line.as_mut_ptr().add(even + done));
+                    a.odd(b).store(line.as_mut_ptr().add(odd + done));
+                }
+                done += L::COUNT;
             }
         }
-    }
-}
-
-/// Copies every `step`th value, from the first on.
-#[inline(always)]
-fn every<L: Lanes>(source: &[f32], step: usize, slots: &mut [f32]) {
-    let count = slots.len().min(source.len().div_ceil(step));
-    let mut done = 0;
-    if step == 2 {
-        while done + L::COUNT <= count && 2 * (done + L::COUNT) <= source.len() {
-            // Safety: twice as many values as a register holds are left to read, and as many to write.
-            unsafe {
-                let from = source.as_ptr().add(2 * done);
-                let values = L::load(from).even(L::load(from.add(L::COUNT)));
-                values.store(slots.as_mut_ptr().add(done));
+        for (column, &value) in source.iter().enumerate().skip(2 * done) {
+            let place = before + column;
+            if place / step < part {
+                line[place % step * part + place / step] = value;
             }
-            done += L::COUNT;
         }
-        if L::HAS_MASKS && done < count {
-            let (slots, source) = (&mut slots[done..count], &source[2 * done..]);
-            every_second_of_last::<L>(source, slots);
-            done = count;
-        }
-    }
-    for index in done..count {
-        slots[index] = source[index * step];
-    }
-}
-
-/// Copies every second value to less slots than a register has floats, or as many where the source ends with the last of them.
-#[inline(always)]
-fn every_second_of_last<L: Lanes>(source: &[f32], slots: &mut [f32]) {
-    let lower = source.len().min(L::COUNT);
-    let upper = (source.len() - lower).min(L::COUNT);
-    // Safety: as many values are read as there are; slots are a register at most.
-    unsafe {
-        let values = L::load_first(source.as_ptr(), lower);
-        let behind = L::load_first(source.as_ptr().add(lower), upper);
-        values
-            .even(behind)
-            .store_first(slots.as_mut_ptr(), slots.len());
     }
 }

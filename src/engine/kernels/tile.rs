@@ -9,14 +9,20 @@ use super::lanes::Lanes;
 /// hundred steps until they are here.
 const AHEAD: usize = 2 << 10;
 
-/// `sums` plus the product of a panel of A, `ROWS` numbers a step, and a panel of B, as many vectors a step as `sums` has.
+/// `sums` plus the product of a panel of A, of whose `STEP` numbers a step the first `ROWS` count, and a panel of B, as many vectors a
+/// step as `sums` has.
 ///
 /// One step a turn: with two, V8 runs out of registers, and reaches two thirds of the speed.
 ///
 /// # Safety
 /// Both panels must hold `depth` steps.
 #[inline(always)]
-pub(super) unsafe fn add_product<L: Lanes, const ROWS: usize, const VECTORS: usize>(
+pub(super) unsafe fn add_product<
+    L: Lanes,
+    const ROWS: usize,
+    const VECTORS: usize,
+    const STEP: usize,
+>(
     sums: [[L; VECTORS]; ROWS],
     depth: usize,
     a: *const f32,
@@ -26,7 +32,7 @@ pub(super) unsafe fn add_product<L: Lanes, const ROWS: usize, const VECTORS: usi
     for index in 0..depth {
         // Safety: `depth` steps of both are read, as the caller grants.
         unsafe {
-            let (a, b) = (a.add(index * ROWS), b.add(index * VECTORS * L::COUNT));
+            let (a, b) = (a.add(index * STEP), b.add(index * VECTORS * L::COUNT));
             L::prefetch(a.wrapping_add(AHEAD));
             step(&mut sums, a, b);
         };

@@ -329,7 +329,7 @@ fn add_up<L: Lanes, const ROWS: usize, const VECTORS: usize>(a: &[f32], b: &[f32
     // Safety: `a` holds `depth` steps of `ROWS` floats, `b` of `VECTORS` vectors; `to` has room for a tile.
     unsafe {
         let zero = [[L::splat(0.0); VECTORS]; ROWS];
-        let tile = add_product(zero, depth, a.as_ptr(), b.as_ptr());
+        let tile = add_product::<L, ROWS, VECTORS, ROWS>(zero, depth, a.as_ptr(), b.as_ptr());
         for (row, vectors) in tile.iter().enumerate() {
             for (index, vector) in vectors.iter().enumerate() {
                 vector.store(to.as_mut_ptr().add((row * VECTORS + index) * L::COUNT));
@@ -371,12 +371,12 @@ unsafe fn put_group<L: Lanes, const ROWS: usize>(
             let [a, b, c, d] = halves;
             let [even, odd] = gather([a[line], b[line], c[line], d[line]]);
             let [left, right] = even.in_turns(odd);
-            let mut values = [left.add(bias), right.add(bias)];
+            let mut values = [[left.add(bias), right.add(bias)]];
             finish(&mut values, squares.after);
             let count = (width - x).min(2 * L::COUNT);
             // Safety: as the caller grants.
             let slots = unsafe { result.slice(map + (y + line) * width + x, count) };
-            put(&values, slots);
+            put(&values[0], slots);
         }
     }
 }
