@@ -1,4 +1,5 @@
-//! The rim that a graph puts around maps, a row at a time; tract's own takes longer than a row of seven for each.
+//! The rim that a graph puts around maps, a row at a time: tract's own takes longer than a row of seven for each. A gradient graph spreads
+//! the cotangent of a mean over its map by one, too.
 
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::array::{Pad, PadMode};
@@ -20,7 +21,16 @@ pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
     Ok(())
 }
 
-/// One number around maps `[.., H, W]`.
+/// What stands around a map.
+#[derive(Debug, Clone, Copy, Hash, PartialEq, Eq)]
+enum Around {
+    /// One number, as it is stored, so that equal ones can be told.
+    Number(u32),
+    /// The nearest of the map's own.
+    Edge,
+}
+
+/// A rim around maps `[.., H, W]`.
 #[derive(Debug, Clone, Hash, PartialEq, Eq)]
 struct Rim {
     /// Rows and columns of a map.
@@ -29,14 +39,17 @@ struct Rim {
     before: [usize; 2],
     /// What comes out, `[.., H, W]`.
     shape: TVec<usize>,
-    /// The number, as it is stored, so that equal ones can be told.
-    bits: u32,
+    around: Around,
 }
 
 impl Rim {
     fn of(op: &Pad, maps: &TypedFact) -> Option<Rim> {
-        let PadMode::Constant(value) = &op.mode else {
-            return None;
+        let around = match &op.mode {
+            PadMode::Constant(value) => {
+                Around::Number(value.cast_to_scalar::<f32>().ok()?.to_bits())
+            }
+            PadMode::Edge => Around::Edge,
+            PadMode::Reflect => return None,
         };
         let from = maps.shape.as_concrete()?;
         let [others @ .., rows, columns] = op.pads.as_slice() else {
@@ -53,7 +66,7 @@ impl Rim {
             size: [from[from.len() - 2], from[from.len() - 1]],
             before: [rows.0, columns.0],
             shape: padded.map(|(size, pads)| size + pads.0 + pads.1).collect(),
-            bits: value.cast_to_scalar::<f32>().ok()?.to_bits(),
+            around,
         })
     }
 }
@@ -71,16 +84,37 @@ impl EvalOp for Rim {
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let [rows, columns] = [2, 1].map(|place| self.shape[self.shape.len() - place]);
-        // Safety: it begins with writing all.
+        // Safety: with a number, it begins with writing all; with edges, each map is written row by row.
         unsafe {
             filled(inputs, &self.shape, |maps, values| {
-                values.fill(f32::from_bits(self.bits));
+                if let Around::Number(bits) = self.around {
+                    values.fill(f32::from_bits(bits));
+                }
                 let maps = maps.chunks_exact(self.size.iter().product());
                 for (map, to) in maps.zip(values.chunks_exact_mut(rows * columns)) {
-                    with_rim(map, self.size, self.before, to, columns);
+                    match self.around {
+                        Around::Number(_) => with_rim(map, self.size, self.before, to, columns),
+                        Around::Edge => self.with_edge(map, to, columns),
+                    }
                 }
                 Ok(())
             })
+        }
+    }
+}
+
+impl Rim {
+    /// Writes a map and what lies around it, rows of `columns` values.
+    fn with_edge(&self, map: &[f32], to: &mut [f32], columns: usize) {
+        let [height, width] = self.size;
+        for (y, line) in to.chunks_exact_mut(columns).enumerate() {
+            let row = y.saturating_sub(self.before[0]).min(height - 1);
+            let source = &map[row * width..][..width];
+            let (left, rest) = line.split_at_mut(self.before[1]);
+            let (middle, right) = rest.split_at_mut(width);
+            left.fill(source[0]);
+            middle.copy_from_slice(source);
+            right.fill(source[width - 1]);
         }
     }
 }
@@ -108,14 +142,19 @@ mod tests {
         .unwrap();
         let given = maps.into_tvalue();
         let fact = f32::fact([1, 2, 2, 3]);
+        let number = PadMode::Constant(Arc::new(Tensor::from(-0.5_f32)));
         for pads in [[(1, 2), (0, 3)], [(0, 0), (2, 0)], [(3, 0), (0, 0)]] {
-            let pads = vec![(0, 0), (0, 0), pads[0], pads[1]];
-            let mode = PadMode::Constant(Arc::new(Tensor::from(-0.5_f32)));
-            let theirs = Pad { pads, mode };
-            let ours = Rim::of(&theirs, &fact).unwrap();
-            let run = |op: &dyn EvalOp| op.eval(&EvalContext::out_of_plan(), tvec!(given.clone()));
-            let (ours, theirs) = (run(&ours).unwrap(), run(&theirs).unwrap());
-            assert_eq!(ours, theirs);
+            for mode in [&number, &PadMode::Edge] {
+                let theirs = Pad {
+                    pads: vec![(0, 0), (0, 0), pads[0], pads[1]],
+                    mode: mode.clone(),
+                };
+                let ours = Rim::of(&theirs, &fact).unwrap();
+                let run =
+                    |op: &dyn EvalOp| op.eval(&EvalContext::out_of_plan(), tvec!(given.clone()));
+                let (ours, theirs) = (run(&ours).unwrap(), run(&theirs).unwrap());
+                assert_eq!(ours, theirs);
+            }
         }
     }
 
