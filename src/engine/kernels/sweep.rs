@@ -1,7 +1,7 @@
 //! A window that moves over maps one by one: depthwise convolutions and pooling.
 
 use super::divide;
-use super::lanes::Lanes;
+use super::lanes::{Four, Lanes};
 use super::set::{Registers, Set, Work};
 use super::window::{Window, with_rim};
 
@@ -157,7 +157,7 @@ impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Sweep<'_, G, K> {
         for ((map, result), (weights, start)) in maps.zip(results).zip(kernels) {
             match step_x {
                 1 => with_rim(map, window.size, window.before, &mut rimmed, pitch),
-                _ => apart::<L>(map, window, &mut rimmed, plan.part),
+                _ => apart(map, window, &mut rimmed, plan.part),
             }
             let slots = match is_whole {
                 true => &mut *result,
@@ -316,34 +316,48 @@ impl Strip<'_> {
 }
 
 /// Copies a map behind its rim, each row as as many parts as the stride has steps: part `p` holds columns `p`, `p + step`, and so on.
-#[inline(always)]
-fn apart<L: Lanes>(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
+fn apart(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
     let [_, step] = window.strides;
     let before = window.before[1];
     let lines = to.chunks_exact_mut(part * step).skip(window.before[0]);
     for (line, source) in lines.zip(map.chunks_exact(window.size[1])) {
-        let mut done = 0;
-        if step == 2 {
-            // The columns at even places of the map go to one part, those at odd ones to the other.
-            let [even, odd] = [before, before + 1].map(|place| place % 2 * part + place / 2);
-            while 2 * (done + L::COUNT) <= source.len()
-                && odd.max(even) + done + L::COUNT <= line.len()
-            {
-                // Safety: as the condition says.
-                unsafe {
-                    let from = source.as_ptr().add(2 * done);
-                    let (a, b) = (L::load(from), L::load(from.add(L::COUNT)));
-                    a.even(b).store(line.as_mut_ptr().add(even + done));
-                    a.odd(b).store(line.as_mut_ptr().add(odd + done));
-                }
-                done += L::COUNT;
+        // What no window sees is left out.
+        let source = &source[..source.len().min((part * step).saturating_sub(before))];
+        if step == 2 && source.len() >= 2 * Four::COUNT {
+            apart_by_two(source, before, line, part);
+            continue;
+        }
+        for (phase, slots) in line.chunks_exact_mut(part).enumerate() {
+            // The first column of the map that belongs to this part.
+            let first = (phase + step - before % step) % step;
+            let values = source.iter().skip(first).step_by(step);
+            let slots = slots.iter_mut().skip((before + first) / step);
+            for (slot, value) in slots.zip(values) {
+                *slot = *value;
             }
         }
-        for (column, &value) in source.iter().enumerate().skip(2 * done) {
-            let place = before + column;
-            if place / step < part {
-                line[place % step * part + place / step] = value;
-            }
+    }
+}
+
+/// [`apart`] of a row of at least two registers, for two steps.
+fn apart_by_two(source: &[f32], before: usize, line: &mut [f32], part: usize) {
+    const TWO: usize = 2 * Four::COUNT;
+    // Columns at even places of the row go to one part, those at odd ones to the other.
+    let [even, odd] = [before, before + 1].map(|place| place % 2 * part + place / 2);
+    let pairs = source.len() / 2;
+    assert!(source.len() >= TWO && pairs + even.max(odd) <= line.len());
+    // The last step reaches back.
+    for first in (0..pairs).step_by(Four::COUNT) {
+        let first = first.min(pairs - Four::COUNT);
+        // Safety: two registers are read from an even place on, as many pairs; each part has room for its half of all pairs.
+        unsafe {
+            let from = source.as_ptr().add(2 * first);
+            let (a, b) = (Four::load(from), Four::load(from.add(Four::COUNT)));
+            a.even(b).store(line.as_mut_ptr().add(even + first));
+            a.odd(b).store(line.as_mut_ptr().add(odd + first));
         }
+    }
+    if let Some(last) = source.get(2 * pairs) {
+        line[even + pairs] = *last;
     }
 }
