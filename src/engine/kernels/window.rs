@@ -125,30 +125,6 @@ pub(super) fn with_rim(
     let width = size[1].min(columns - start);
     let lines = to.chunks_exact_mut(columns).skip(before[0]);
     for (line, source) in lines.zip(map.chunks_exact(size[1])) {
-        copy(&source[..width], &mut line[start..][..width]);
-    }
-}
-
-/// Copies a row of a map, by registers: in WebAssembly, copying is a call out of the engine, which takes longer than the row.
-fn copy(from: &[f32], to: &mut [f32]) {
-    const TWO: usize = 2 * Four::COUNT;
-    assert_eq!(from.len(), to.len());
-    let count = from.len();
-    if count < TWO {
-        for (slot, value) in to.iter_mut().zip(from) {
-            *slot = *value;
-        }
-        return;
-    }
-    // The last step reaches back. Two registers a step: from a loop with one, the compiler makes the call.
-    for first in (0..count).step_by(TWO) {
-        let first = first.min(count - TWO);
-        // Safety: both hold two registers more.
-        unsafe {
-            let (from, to) = (from.as_ptr().add(first), to.as_mut_ptr().add(first));
-            let values = [Four::load(from), Four::load(from.add(Four::COUNT))];
-            values[0].store(to);
-            values[1].store(to.add(Four::COUNT));
-        }
+        line[start..][..width].copy_from_slice(&source[..width]);
     }
 }
