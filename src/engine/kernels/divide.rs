@@ -64,7 +64,7 @@ pub(super) struct Shared<'a> {
     lifetime: PhantomData<&'a mut [f32]>,
 }
 
-// Safety: what is reached through it is for those who call `slice` to keep apart.
+// Safety: what is reached through it is for those who call `slice` and `place` to keep apart.
 unsafe impl Sync for Shared<'_> {}
 unsafe impl Send for Shared<'_> {}
 

@@ -1,7 +1,6 @@
 //! Columns of a convolution: for each position of the window, the values under it.
 
 use super::lanes::{Four, Lanes};
-use super::upright::Panels;
 use super::window::Window;
 
 /// The most columns that a panel has.
@@ -125,6 +124,36 @@ pub(super) fn columns<L: Lanes, const VECTORS: usize>(
     }
 }
 
+/// How columns are divided into panels of four: of the first ones three count. Where there are 1, 2 or 5 columns, fewer are left for the
+/// last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Panels {
+    /// In how many it is three.
+    narrow: usize,
+}
+
+impl Panels {
+    pub(super) fn of(columns: usize) -> Panels {
+        let count = columns.div_ceil(Four::COUNT);
+        Panels {
+            narrow: (count * Four::COUNT - columns).min(count),
+        }
+    }
+
+    /// The first column of a panel.
+    pub(super) fn first(self, panel: usize) -> usize {
+        panel * Four::COUNT - panel.min(self.narrow)
+    }
+
+    /// Columns of a panel that count, and in how many panels from there on; there is no end to those of four.
+    pub(super) fn alike(self, panel: usize) -> (usize, usize) {
+        match self.narrow.checked_sub(panel) {
+            Some(count @ 1..) => (Four::COUNT - 1, count),
+            _ => (Four::COUNT, usize::MAX),
+        }
+    }
+}
+
 /// Makes panels of four columns, `[map, tap, 4]` each, from panel `first` on: several at once where their positions follow each other in
 /// a row of the result, so that a line of the processor's cache is read once.
 #[inline(always)]
@@ -188,6 +217,7 @@ fn group<const STEP: usize, const COUNT: usize>(
         to = to.wrapping_add(Four::COUNT);
     };
     let mut from = maps.values[corner..].as_ptr();
+    // Most have one tap, and products of few rows take a twentieth longer with a loop in a loop.
     if let [tap] = maps.taps {
         from = from.wrapping_add(*tap);
         for _ in 0..maps.count {

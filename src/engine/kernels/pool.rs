@@ -80,7 +80,7 @@ pub fn mean(set: Set, window: &Window, rim: bool, maps: &[f32], result: &mut [f3
     sweep(set, window, gather, kernels, maps, result);
 }
 
-/// One over the number of values that the window covers at each position of an axis, and as many zeros as a register needs.
+/// One over the number of values that the window covers at each position of an axis, and as many zeros as a block needs.
 fn factors(window: &Window, rim: bool, axis: usize) -> Vec<f32> {
     let covered = |position: usize| {
         let start = position * window.strides[axis];

@@ -166,6 +166,7 @@ impl Work for Block<'_> {
         } = *self.weights;
         assert!(bias.len() == rows && self.maps.depth() == depth);
         if R::UPRIGHT {
+            const { assert!(!R::UPRIGHT || (ROWS == FOUR && R::Wide::COUNT == FOUR)) };
             self.stand::<VECTORS>();
         } else {
             self.lie::<R, ROWS, VECTORS>();

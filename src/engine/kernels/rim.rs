@@ -56,16 +56,21 @@ impl Rim {
             return None;
         };
         let fits = maps.datum_type == DatumType::F32
-            // What is computed before there is a picture is nobody's business here.
+            // A rim less than none is stored as a huge one; what is computed before there is a picture is nobody's business here.
+            && op.pads.iter().all(|&(before, behind)| before.max(behind) <= isize::MAX as usize)
             && maps.konst.is_none()
             && from.len() == op.pads.len()
             && !from.contains(&0)
             && others.iter().all(|pads| *pads == (0, 0));
+        if !fits {
+            return None;
+        }
         let padded = from.iter().zip(&op.pads);
-        fits.then_some(Rim {
+        let padded = padded.map(|(size, pads)| size.checked_add(pads.0)?.checked_add(pads.1));
+        Some(Rim {
             size: [from[from.len() - 2], from[from.len() - 1]],
             before: [rows.0, columns.0],
-            shape: padded.map(|(size, pads)| size + pads.0 + pads.1).collect(),
+            shape: padded.collect::<Option<_>>()?,
             around,
         })
     }
@@ -84,13 +89,16 @@ impl EvalOp for Rim {
 
     fn eval(&self, _: &EvalContext, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
         let [rows, columns] = [2, 1].map(|place| self.shape[self.shape.len() - place]);
+        let area = self.size.iter().product::<usize>();
         // Safety: with a number, it begins with writing all; with edges, each map is written row by row.
         unsafe {
             filled(inputs, &self.shape, |maps, values| {
+                let [given, made] = [maps.len() / area, values.len() / (rows * columns)];
+                ensure!(given == made, "{given} maps instead of {made}");
                 if let Around::Number(bits) = self.around {
                     values.fill(f32::from_bits(bits));
                 }
-                let maps = maps.chunks_exact(self.size.iter().product());
+                let maps = maps.chunks_exact(area);
                 for (map, to) in maps.zip(values.chunks_exact_mut(rows * columns)) {
                     match self.around {
                         Around::Number(_) => with_rim(map, self.size, self.before, to, columns),
@@ -173,5 +181,14 @@ mod tests {
             (Rim::of(&reflected, &fact), Rim::of(&around, &fact)),
             (None, None)
         );
+        for mode in [PadMode::default(), PadMode::Edge] {
+            for pads in [(-1_i64 as usize, 2), (2, -1_i64 as usize)] {
+                let cut = Pad {
+                    pads: vec![(0, 0), (0, 0), (0, 0), pads],
+                    mode: mode.clone(),
+                };
+                assert_eq!(Rim::of(&cut, &fact), None);
+            }
+        }
     }
 }

@@ -29,7 +29,8 @@ pub(super) trait Registers {
     type Narrow: Lanes;
     /// Whether the last columns of a product have a tile as narrow as they are.
     const NARROWS: bool;
-    /// Whether a product's tile stands [upright](super::upright); it has four rows then.
+    /// Whether a product's tile stands [upright](super::upright). [`Wide`](Registers::Wide) is [`Four`] then, and the set's tile has four
+    /// rows, which become columns.
     const UPRIGHT: bool;
 }
 

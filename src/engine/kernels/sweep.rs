@@ -5,6 +5,9 @@ use super::lanes::{Four, Lanes};
 use super::set::{Registers, Set, Work};
 use super::window::{Window, with_rim};
 
+/// Floats of two registers.
+const PAIR: usize = 2 * Four::COUNT;
+
 /// What is gathered under the window.
 pub(super) trait Gather: Copy + Sync {
     /// What lies outside the maps.
@@ -30,6 +33,8 @@ struct Plan {
     part: usize,
     /// Where each weight finds its first value.
     taps: Vec<usize>,
+    /// The largest of them.
+    furthest: usize,
 }
 
 impl Plan {
@@ -45,10 +50,12 @@ impl Plan {
             let place = x * window.dilations[1];
             y * window.dilations[0] * pitch + place % step_x * part + place / step_x
         });
+        let taps: Vec<usize> = taps.collect();
         Plan {
             rows,
             part,
-            taps: taps.collect(),
+            furthest: taps.iter().copied().max().unwrap_or(0),
+            taps,
         }
     }
 }
@@ -91,15 +98,16 @@ impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Work for Sweep<'_, G, 
 
     #[inline(always)]
     fn run<R: Registers, const ROWS: usize, const VECTORS: usize>(self) {
-        // Eight sums at once are what V8 has registers for. Maps of 7, 14 or 28 rows are common: with four at once, blocks would overlap.
+        // Eight sums at once are what V8 has registers for. Maps of 7, 14 or 28 rows and columns are common: blocks of 4 rows or two
+        // vectors would overlap.
         let columns = self.window.output[1];
         let (wide, narrow) = (R::Wide::COUNT, R::Narrow::COUNT);
         if columns >= 2 * wide && self.work(4, 2 * wide) <= self.work(7, wide) {
             self.usual::<R::Wide, 4, 2>();
         } else if columns > narrow {
-            self.usual::<R::Wide, 7, 1>();
+            self.one_vector::<R::Wide>();
         } else {
-            self.usual::<R::Narrow, 7, 1>();
+            self.one_vector::<R::Narrow>();
         }
     }
 }
@@ -109,6 +117,15 @@ impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Sweep<'_, G, K> {
     fn work(&self, lines: usize, columns: usize) -> usize {
         let [height, width] = self.window.output;
         height.next_multiple_of(lines) * width.next_multiple_of(columns)
+    }
+
+    #[inline(always)]
+    fn one_vector<L: Lanes>(self) {
+        if self.work(4, L::COUNT) < self.work(7, L::COUNT) {
+            self.usual::<L, 4, 1>();
+        } else {
+            self.usual::<L, 7, 1>();
+        }
     }
 
     /// With code of its own for the usual kernels: those of 3 by 3 and of 5 by 5 that see each place or every second one.
@@ -170,8 +187,7 @@ impl<'a, G: Gather, K: Iterator<Item = (&'a [f32], f32)>> Sweep<'_, G, K> {
                     values: &rimmed[y * step_y * pitch..],
                     distance: step_y * pitch,
                     line: window.dilations[0] * pitch,
-                    part: plan.part,
-                    taps: &plan.taps,
+                    plan: &plan,
                     weights,
                     start,
                     y,
@@ -197,10 +213,7 @@ struct Strip<'a> {
     distance: usize,
     /// From one row of a window to the next.
     line: usize,
-    /// Columns of a part, see [`Plan`].
-    part: usize,
-    /// Where each weight finds its first value.
-    taps: &'a [usize],
+    plan: &'a Plan,
     weights: &'a [f32],
     /// What sums start with.
     start: f32,
@@ -228,9 +241,9 @@ impl Strip<'_> {
     ) {
         let columns = slots.len() / LINES;
         let width = VECTORS * L::COUNT;
-        let furthest = self.taps.iter().copied().max().unwrap_or(0);
+        let furthest = self.plan.furthest;
         assert!(furthest + (LINES - 1) * self.distance + columns <= self.values.len());
-        assert!(width <= columns && self.weights.len() == self.taps.len());
+        assert!(width <= columns && self.weights.len() == self.plan.taps.len());
         for x in (0..columns).step_by(width) {
             let x = x.min(columns - width);
             // Safety: the assertion is about the last of all columns.
@@ -262,7 +275,7 @@ impl Strip<'_> {
         x: usize,
     ) -> [[L; VECTORS]; LINES] {
         let mut sums = [[L::splat(self.start); VECTORS]; LINES];
-        for (weight, &tap) in self.weights.iter().zip(self.taps) {
+        for (weight, &tap) in self.weights.iter().zip(&self.plan.taps) {
             let weight = L::splat(*weight);
             for (line, sums) in sums.iter_mut().enumerate() {
                 for (vector, sum) in sums.iter_mut().enumerate() {
@@ -300,7 +313,7 @@ impl Strip<'_> {
                 unsafe {
                     let weight = L::load_splat(self.weights.as_ptr().add(y * SIDE + tap));
                     let from = self.values.as_ptr().add(x + y * self.line);
-                    let from = from.add(tap % STEP * self.part).add(tap / STEP);
+                    let from = from.add(tap % STEP * self.plan.part).add(tap / STEP);
                     for (line, sums) in sums.iter_mut().enumerate() {
                         let from = from.add(line * self.distance);
                         for (vector, sum) in sums.iter_mut().enumerate() {
@@ -321,9 +334,9 @@ fn apart(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
     let before = window.before[1];
     let lines = to.chunks_exact_mut(part * step).skip(window.before[0]);
     for (line, source) in lines.zip(map.chunks_exact(window.size[1])) {
-        // What no window sees is left out.
+        // What there is no room for, no window sees.
         let source = &source[..source.len().min((part * step).saturating_sub(before))];
-        if step == 2 && source.len() >= 2 * Four::COUNT {
+        if step == 2 && source.len() >= PAIR {
             apart_by_two(source, before, line, part);
             continue;
         }
@@ -339,13 +352,12 @@ fn apart(map: &[f32], window: &Window, to: &mut [f32], part: usize) {
     }
 }
 
-/// [`apart`] of a row of at least two registers, for two steps.
+/// [`apart`] of a row of at least two registers, for a stride of two.
 fn apart_by_two(source: &[f32], before: usize, line: &mut [f32], part: usize) {
-    const TWO: usize = 2 * Four::COUNT;
     // Columns at even places of the row go to one part, those at odd ones to the other.
     let [even, odd] = [before, before + 1].map(|place| place % 2 * part + place / 2);
     let pairs = source.len() / 2;
-    assert!(source.len() >= TWO && pairs + even.max(odd) <= line.len());
+    assert!(source.len() >= PAIR && pairs + even.max(odd) <= line.len());
     // The last step reaches back.
     for first in (0..pairs).step_by(Four::COUNT) {
         let first = first.min(pairs - Four::COUNT);

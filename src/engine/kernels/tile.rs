@@ -5,8 +5,8 @@
 
 use super::lanes::Lanes;
 
-/// How many floats of A ahead of what is being read are asked for: weights come from the machine's memory, once a picture, and it takes a
-/// hundred steps until they are here.
+/// How many floats of A ahead of what is being read are asked for: weights (in an [upright](super::upright) tile they are B, and nothing is
+/// asked for) come from the machine's memory, once a picture, and it takes a hundred steps until they are here.
 const AHEAD: usize = 2 << 10;
 
 /// `sums` plus the product of a panel of A, of whose `STEP` numbers a step the first `ROWS` count, and a panel of B, as many vectors a

@@ -1,46 +1,17 @@
 //! Products whose vectors stand along the rows of weights: a tile is 8 rows by 4 columns, in the 8 registers that 4 rows by 8 columns
 //! would take.
 //!
-//! With columns four at a time, and three where that makes them come out even, no tile is filled up: maps of 7 by 7 have 49 of
-//! them. Half as many columns are read for each step, and their sums are turned before they are stored.
+//! With columns four at a time, and three where that makes them come out even, only results of 1, 2 and 5 columns have tiles that are
+//! filled up: maps of 7 by 7 have 49. Half as many columns are read for each step, and their sums are turned before they are stored.
 
 use super::after::finish;
-use super::gather;
+use super::gather::{self, Panels};
 use super::lanes::{Four, Lanes, transposed};
 use super::product::{Block, Weights, put};
 use super::tile::add_product;
 
 /// Columns of a tile, and floats of a vector.
 const FOUR: usize = Four::COUNT;
-
-/// How columns are divided into panels: the first ones have three, the others four.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Panels {
-    /// How many have three.
-    narrow: usize,
-}
-
-impl Panels {
-    fn of(columns: usize) -> Panels {
-        let count = columns.div_ceil(FOUR);
-        Panels {
-            narrow: (count * FOUR - columns).min(count),
-        }
-    }
-
-    /// The first column of a panel.
-    pub(super) fn first(self, panel: usize) -> usize {
-        panel * FOUR - panel.min(self.narrow)
-    }
-
-    /// Columns of a panel, and how many panels from there on have as many; there is no end to those of four.
-    pub(super) fn alike(self, panel: usize) -> (usize, usize) {
-        match self.narrow.checked_sub(panel) {
-            Some(count @ 1..) => (FOUR - 1, count),
-            _ => (FOUR, usize::MAX),
-        }
-    }
-}
 
 impl Block<'_> {
     /// The products by tiles of `VECTORS` vectors of rows and four columns.
@@ -93,7 +64,7 @@ impl Block<'_> {
                 }
             }
         });
-        // Safety: both panels hold `depth` steps.
+        // The columns are the tile's rows here. Safety: both panels hold `depth` steps.
         let mut sums = unsafe {
             add_product::<Four, WIDTH, VECTORS, FOUR>(
                 [start; WIDTH],
