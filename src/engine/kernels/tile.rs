@@ -1,7 +1,8 @@
 //! The heart of all products: a tile of rows by vectors of columns, as large as the registers allow.
 //!
-//! With the 4 rows by 8 columns of WebAssembly, 8 sums, 2 vectors of B and one number of A are alive at once, and fit the 15 vector registers
-//! that V8 has on x86. The 8 by 8 tile of tract 0.23.9 needs more: V8 stores and loads its sums in every step.
+//! With the 4 rows by 8 columns of WebAssembly, or 8 by 4 where it stands [upright](super::upright), 8 sums, 2 vectors of B and one number
+//! of A are alive at once, and fit the 15 vector registers that V8 has on x86. The 8 by 8 tile of tract 0.23.9 needs more: V8 stores
+//! and loads its sums in every step.
 
 use super::lanes::Lanes;
 
